@@ -1,0 +1,86 @@
+"""Every error this package raises on purpose, in one small tree.
+
+A message says what is wrong, the value, what is allowed and what to do, in lower case and without
+a period. The values stay on the error as attributes, so a program need not parse the message.
+"""
+
+from __future__ import annotations
+
+
+class FeedError(Exception):
+    """The root: `except FeedError` catches whatever this package raises on purpose."""
+
+    code = "error"
+
+
+class SettingError(FeedError):
+    """A setting has a value that is not allowed."""
+
+    code = "bad_setting"
+
+    def __init__(self, setting: str, message: str) -> None:
+        super().__init__(f"{setting} {message}")
+        self.setting = setting
+
+
+class MissingExtraError(FeedError):
+    """A feature needs packages that are installed by an extra."""
+
+    code = "missing_extra"
+
+    def __init__(self, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the extra '{extra}': pip install 'feed[{extra}]'")
+        self.extra = extra
+
+
+class TapeError(FeedError):
+    """A recorded file cannot be read, or holds a row that is not a tick.
+
+    Attributes:
+        path: the file, as the user named it.
+        row: the 1-based data row (the header is not counted), or None for the file as a whole.
+        reason: what is wrong, without path and row.
+    """
+
+    code = "bad_tape"
+
+    def __init__(self, path: object, reason: str, *, row: int | None = None) -> None:
+        where = f"{path}" if row is None else f"{path}, row {row}"
+        super().__init__(f"{where}: {reason}")
+        self.path = path
+        self.row = row
+        self.reason = reason
+
+
+class SourceError(FeedError):
+    """A source of ticks cannot start or go on."""
+
+    code = "source_failed"
+
+
+class MessageError(FeedError):
+    """A peer sent a message that the protocol does not allow.
+
+    Attributes:
+        code: the wire's error code.
+        id: the message's own `id`, when one could be read.
+    """
+
+    def __init__(self, code: str, message: str, *, id: int | str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.id = id
+
+
+class ConnectionFailed(FeedError):
+    """The client could not connect, or was told to stay away.
+
+    Attributes:
+        close_code: the WebSocket close code, or None when no connection was made.
+    """
+
+    code = "connection_failed"
+
+    def __init__(self, message: str, *, close_code: int | None = None) -> None:
+        super().__init__(message)
+        self.close_code = close_code

@@ -1,0 +1,1 @@
+"""Where ticks come from: a replayed tape, a simulated market, outside publishers."""

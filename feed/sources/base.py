@@ -1,0 +1,42 @@
+"""What the node asks of a source of ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from feed.ticks import Tick
+
+Publish = Callable[[list[Tick]], None]
+"""Hand a burst of unstamped ticks to the tickerplant. Synchronous; the ticks are the feed's then."""
+
+SourceState = Literal["live", "paused", "ended", "stalled"]
+
+BURST_TICKS = 2_000
+"""The most ticks a source publishes before it yields to the event loop (a few milliseconds)."""
+
+
+class Source(Protocol):
+    """A producer of ticks that runs until it ends or is cancelled.
+
+    Attributes:
+        name: unique in the process; what heartbeats, logs and metrics call it.
+        symbols: every symbol it will ever publish, or None when that cannot be known before
+            (then any well-formed symbol may be subscribed).
+        state: live, paused, ended or stalled.
+    """
+
+    name: str
+
+    @property
+    def symbols(self) -> frozenset[str] | None: ...
+
+    @property
+    def state(self) -> SourceState: ...
+
+    async def run(self, publish: Publish) -> None:
+        """Publish ticks in order until the end or cancellation.
+
+        Raises:
+            TapeError, SourceError: when it cannot go on.
+        """

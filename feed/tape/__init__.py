@@ -1,0 +1,1 @@
+"""The recorded-tick file format: reading, recognising, checking and merging tapes."""
