@@ -1,0 +1,1 @@
+"""The native wire protocol without I/O: bytes in, messages out."""

@@ -1,0 +1,192 @@
+"""Every message of the native wire protocol, version 1, beside the ticks themselves.
+
+docs/PROTOCOL.md describes each for people. A field that a message lacks has the default given here;
+a field that is unknown is ignored, so that either side may be the older one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from feed.ticks import Bar, Quote, Status, Tick, Trade
+
+PROTOCOL_VERSION = 1
+
+Id = int | Annotated[str, msgspec.Meta(max_length=64)] | None
+"""A command's own label, echoed in its answer."""
+
+Delivery = Literal["adaptive", "all", "latest"]
+Authentication = Literal["none", "optional", "required"]
+SkipReason = Literal["conflated"]
+
+
+class Command(msgspec.Struct, tag_field="type"):
+    """What a client sends."""
+
+
+class Authenticate(Command, tag="authenticate"):
+    token: str
+    id: Id = None
+
+
+class Resume(msgspec.Struct):
+    """The last seq received of each stream, by channel and symbol."""
+
+    epoch: str
+    quotes: dict[str, int] = {}
+    trades: dict[str, int] = {}
+    bars: dict[str, int] = {}
+    status: dict[str, int] = {}
+
+
+class Subscribe(Command, tag="subscribe"):
+    symbols: list[str]
+    channels: list[str] = msgspec.field(default_factory=lambda: ["quotes", "trades"])
+    delivery: Delivery = "adaptive"
+    interval_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 250
+    snapshot: bool = True
+    resume: Resume | None = None
+    id: Id = None
+
+
+class Unsubscribe(Command, tag="unsubscribe"):
+    symbols: list[str]
+    channels: list[str] | None = None
+    id: Id = None
+
+
+class Ping(Command, tag="ping"):
+    id: Id = None
+
+
+AnyCommand = Authenticate | Subscribe | Unsubscribe | Ping
+
+
+class Answer(msgspec.Struct, tag_field="type", omit_defaults=True):
+    """What the server sends that is not a tick."""
+
+
+class Welcome(Answer, tag="welcome"):
+    """The first message of a session."""
+
+    protocol: int
+    session: str
+    epoch: str
+    heartbeat_interval_s: float
+    authentication: Authentication
+
+
+class Rejection(msgspec.Struct):
+    """One symbol of a command that was not taken; the others were."""
+
+    symbol: str
+    code: str
+    message: str
+
+
+class Subscribed(Answer, tag="subscribed"):
+    """The answer to subscribe and unsubscribe: always the whole current set, by channel."""
+
+    subscriptions: dict[str, list[str]]
+    id: Id = None
+    rejected: list[Rejection] = []
+
+
+class Statistics(msgspec.Struct, gc=False):
+    """The trading session so far, a UTC day, from the trades this feed has seen."""
+
+    open: float | None = None
+    high: float | None = None
+    low: float | None = None
+    last: float | None = None
+    previous_close: float | None = None
+    volume: int | float = 0
+    vwap: float | None = None
+
+
+class Snapshot(Answer, tag="snapshot"):
+    """The latest state of a symbol; the next tick of each stream has the seq given here + 1."""
+
+    symbol: str
+    seqs: dict[str, int]
+    quote: Quote | None = None
+    trade: Trade | None = None
+    bar: Bar | None = None
+    status: Status | None = None
+    session: Statistics | None = None
+
+
+class Skipped(Answer, tag="skipped"):
+    """Ticks of one stream that were deliberately not sent, both ends included."""
+
+    channel: str
+    symbol: str
+    first_seq: int
+    last_seq: int
+    count: int
+    reason: SkipReason
+
+
+class Resumed(Answer, tag="resumed"):
+    channel: str
+    symbol: str
+    from_seq: int
+    to_seq: int
+    complete: bool
+
+
+class Heartbeat(Answer, tag="heartbeat"):
+    """Sent at a fixed interval: a quiet symbol can be told from a dead feed.
+
+    `sources` gives each source's state: live, paused, ended or stalled.
+    """
+
+    ts_out: int
+    queued_bytes: int
+    lag_ms: float
+    sources: dict[str, str]
+
+    def __post_init__(self) -> None:
+        self.lag_ms = round(self.lag_ms, 3)
+
+
+class Pong(Answer, tag="pong"):
+    ts_out: int
+    id: Id = None
+
+
+class Notice(Answer, tag="notice"):
+    """A sentence for people."""
+
+    message: str
+
+
+class ErrorMessage(Answer, tag="error"):
+    code: str
+    message: str
+    id: Id = None
+
+
+class Closing(Answer, tag="closing"):
+    """The last message before the server closes; `reconnect` repeats what the code says."""
+
+    code: int
+    reason: str
+    reconnect: bool
+
+
+Message = (
+    Tick
+    | Welcome
+    | Subscribed
+    | Snapshot
+    | Skipped
+    | Resumed
+    | Heartbeat
+    | Pong
+    | Notice
+    | ErrorMessage
+    | Closing
+)
