@@ -1,0 +1,109 @@
+"""Publish blocks of ticks when they are due on the tape's clock, times a speed.
+
+A tick is due at `started_s + (ts_event - first_ns) / speed`. Every wake-up publishes whatever is
+due by then, so a late one is made good by the next and nothing drifts, however long the tape.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from feed.clock import Clock
+from feed.errors import SettingError
+from feed.sources.base import BURST_TICKS, Publish
+from feed.tape.block import TickBlock
+
+NS_PER_S = 1_000_000_000
+
+MIN_SLEEP_S = 0.001
+"""The event loop's timers are no finer, and a wake-up costs more than a millisecond is worth."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a source has come.
+
+    Attributes:
+        ts_event: of the tick published last, in nanoseconds; None before the first.
+        ticks: published so far, over all passes of a loop.
+        speed: tape seconds per second; 0 is as fast as possible.
+    """
+
+    ts_event: int | None
+    ticks: int
+    speed: float
+
+
+class Pacer:
+    """Plays blocks in order at one speed; the first tick played is due at once.
+
+    `clock` and `sleep` are where tests bring their own time.
+    """
+
+    def __init__(
+        self, publish: Publish, *, speed: float, clock: Clock, sleep: Sleep = asyncio.sleep
+    ) -> None:
+        if not (math.isfinite(speed) and speed >= 0):
+            raise SettingError(
+                "speed", f"must be 0 or more, was {speed:g} (0 means as fast as possible)"
+            )
+        self._publish = publish
+        self._speed = speed
+        self._clock = clock
+        self._sleep = sleep
+        self._anchor: tuple[float, int] | None = None
+        self._ts_event: int | None = None
+        self._ticks = 0
+
+    @property
+    def position(self) -> Position:
+        """Give the tape time and count of what has been published."""
+        return Position(self._ts_event, self._ticks, self._speed)
+
+    def restart(self) -> None:
+        """Let the next tick played be due at once, as on another pass of a loop."""
+        self._anchor = None
+
+    async def play(self, block: TickBlock) -> None:
+        """Publish the whole block, each tick at its time or as soon after it as the loop allows.
+
+        Rows that are overdue go out at once and in order, in bursts of at most BURST_TICKS with a
+        turn of the event loop after each. Blocks must follow each other in time.
+        """
+        row = 0
+        while row < len(block):
+            due = self._rows_due(block)
+            if due <= row:
+                await self._sleep(self._wait_s(int(block.ts_event[row])))
+                continue
+            row = self._burst(block, row, min(due, row + BURST_TICKS))
+            await self._sleep(0)
+
+    def _rows_due(self, block: TickBlock) -> int:
+        if not self._speed:
+            return len(block)
+        now_s = self._clock.monotonic_s()
+        if self._anchor is None:
+            self._anchor = now_s, int(block.ts_event[0])
+        started_s, first_ns = self._anchor
+        due_ns = first_ns + math.floor((now_s - started_s) * self._speed * NS_PER_S)
+        if due_ns >= block.ts_event[-1]:  # also keeps what is searched for within 64 bits
+            return len(block)
+        return int(block.ts_event.searchsorted(due_ns, "right"))
+
+    def _wait_s(self, ts_event: int) -> float:
+        assert self._anchor is not None
+        started_s, first_ns = self._anchor
+        due_s = started_s + (ts_event - first_ns) / NS_PER_S / self._speed
+        return max(due_s - self._clock.monotonic_s(), MIN_SLEEP_S)
+
+    def _burst(self, block: TickBlock, start: int, stop: int) -> int:
+        self._publish(block.ticks(start, stop))
+        self._ts_event = int(block.ts_event[stop - 1])
+        self._ticks += stop - start
+        return stop
