@@ -1,0 +1,35 @@
+# The same as ./run and ./run test, and each check alone. `make` lists the targets.
+
+BIN := .venv/bin
+
+.PHONY: help run test style types layers wheel clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## start the feed on the shipped tapes (./run)
+	@./run
+
+test: ## every check and every test (./run test)
+	@./run test
+
+style: $(BIN)/ruff ## mend what ruff can mend, and name the rest
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+types: $(BIN)/mypy ## mypy --strict
+	@$(BIN)/mypy
+
+layers: $(BIN)/lint-imports ## who imports whom
+	@$(BIN)/lint-imports --no-logo
+
+wheel: ## build dist/feed-VERSION.whl
+	@./run --version
+	@$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## remove everything that can be made again
+	rm -rf .venv build dist *.egg-info .*_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/%:
+	@./run test --version
