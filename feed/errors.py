@@ -52,6 +52,12 @@ class TapeError(FeedError):
         self.reason = reason
 
 
+class ListenError(FeedError):
+    """The address to serve on cannot be had."""
+
+    code = "cannot_listen"
+
+
 class SourceError(FeedError):
     """A source of ticks cannot start or go on."""
 

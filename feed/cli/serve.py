@@ -1,0 +1,93 @@
+"""`feed serve`: run a feed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+from typing import Any
+
+EXAMPLES = """\
+examples:
+  feed serve                                           the shipped tape, in a loop
+  feed serve --replay ticks.parquet --speed 10         your file, ten times as fast
+  feed serve --replay usdjpy.csv --symbol USDJPY       a file without a symbol column
+  feed serve --replay quotes.csv --map bid=BidPrice --map ask=AskPrice
+  feed serve --simulate AAPL,MSFT --rate 1000 --seed 7
+  feed serve --simulate 500 --port 9000
+  FEED_PORT=9000 feed serve --show-settings            every setting, and where it comes from
+
+Settings come from flags, then FEED_* variables, then the TOML file of --config, then defaults.
+"""
+
+DEFAULT_COUNT = "100"
+
+
+def add(commands: Any) -> None:
+    """Declare the command; every setting is a flag of the same name."""
+    from feed.settings import Settings
+
+    parser = commands.add_parser(
+        "serve",
+        help="replay or simulate market data and stream it",
+        description="Replay or simulate market data and stream it over WebSocket.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    for own in fields(Settings):
+        parser.add_argument(f"--{own.name.replace('_', '-')}", **_argument(own))
+    parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
+    parser.add_argument(
+        "--show-settings", action="store_true", help="print every setting and its origin, and exit"
+    )
+
+
+def _argument(own: Any) -> dict[str, Any]:
+    default = own.default
+    shown = "" if default in (None, (), False) else f" (default {default})"
+    told: dict[str, Any] = {"help": own.metadata["help"] + shown, "default": None}
+    if isinstance(default, bool):
+        return told | {"action": "store_true"}
+    told["metavar"] = own.metadata["metavar"]
+    if isinstance(default, tuple):
+        return told | {"action": "append"}
+    if own.name == "simulate":
+        return told | {"nargs": "?", "const": DEFAULT_COUNT}
+    return told
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal ends it; gives the exit code."""
+    from feed.settings import load
+
+    loaded = load(vars(args), file=args.config)
+    if args.show_settings:
+        show(loaded)
+        return 0
+    import asyncio
+
+    from feed.cli.progress import watch
+    from feed.logs import set_up
+    from feed.node import Node
+
+    set_up(loaded.settings.log_level)
+    node = Node(loaded.settings)
+    with watch(node):
+        asyncio.run(node.run(announce))
+    return 0
+
+
+def announce(address: str) -> None:
+    """Tell the address on standard output."""
+    print(f"feed is serving http://{address}/ (stream ws://{address}/v1/stream)")
+    print("watch it with: feed tail   stop it with: Ctrl-C", flush=True)
+
+
+def show(loaded: Any) -> None:
+    """Print each setting, its value and where that came from."""
+    for own in fields(loaded.settings):
+        value = getattr(loaded.settings, own.name)
+        shown = "" if value is None else value
+        origin = loaded.of.get(own.name, "default")
+        print(f"{own.name:24} {shown!s:24} {origin}", file=sys.stdout)

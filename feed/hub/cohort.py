@@ -1,0 +1,175 @@
+"""Sessions that asked for the same thing in the same form share one pending list and one buffer.
+
+A session with a watchlist of its own is a cohort of one. Members that keep up get the joined bytes
+by one direct send; members that are behind get a `Segment` to keep in their outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from feed.hub.stream import Stream
+from feed.hub.subscriptions import Subscriptions
+from feed.protocol.frames import text_frame
+from feed.ticks import Tick
+
+BATCH_TICKS: Final = 512
+"""Most ticks in one batch message: about 80 KiB, as many clients refuse frames over 1 MiB."""
+
+
+class Burst:
+    """The ticks fanned out since the last flush; says which tick a pending item is.
+
+    Only members that fall behind ask, so the answer is worked out when the first one does.
+    """
+
+    def __init__(self) -> None:
+        self.ticks: list[Tick] = []
+        self.payloads: list[bytes] = []
+        self._entries: dict[bytes, tuple[Tick, bytes]] = {}
+
+    def entry(self, item: bytes) -> tuple[Tick, bytes]:
+        """Give the tick and the payload of a pending frame or payload."""
+        if not self._entries:
+            for tick, payload in zip(self.ticks, self.payloads, strict=True):
+                self._entries[payload] = self._entries[text_frame(payload)] = (tick, payload)
+        return self._entries[item]
+
+
+class Segment:
+    """What one flush owes one cohort: the bytes, and the way back from bytes to ticks.
+
+    Attributes:
+        buffer: whole frames, ready to send.
+    """
+
+    __slots__ = ("_burst", "_frames", "buffer")
+
+    def __init__(self, buffer: bytes, frames: list[tuple[int, list[bytes]]], burst: Burst) -> None:
+        self.buffer = buffer
+        self._frames = frames
+        self._burst = burst
+
+    def after(self, sent: int) -> tuple[bytes, list[tuple[Tick, bytes]]]:
+        """Split what is unsent after `sent` bytes.
+
+        Returns:
+            The rest of a frame that was sent in part and must be completed, and the ticks (with
+            their payloads) of the frames of which nothing was sent.
+        """
+        end, rest = 0, b""
+        ticks: list[tuple[Tick, bytes]] = []
+        for size, items in self._frames:
+            start, end = end, end + size
+            if start >= sent:
+                ticks.extend(map(self._burst.entry, items))
+            elif end > sent:
+                rest = self.buffer[sent:end]
+        return rest, ticks
+
+
+class Member(Protocol):
+    """A session, as its cohort sees it."""
+
+    def write(self, buffer: bytes) -> int:
+        """Send without blocking and give the number of bytes taken."""
+
+    def fall_behind(self, segment: Segment, sent: int) -> None:
+        """Keep what a short write left of a segment."""
+
+    def offer(self, segment: Segment) -> None:
+        """Keep a whole segment, as earlier bytes are still unsent."""
+
+
+class Cohort:
+    """The pending ticks and the members of one set of subscriptions in one form.
+
+    Attributes:
+        subscriptions: what the members asked for.
+        batched: whether several ticks travel in one message, as a JSON array.
+        streams: those whose ticks go through `pending`.
+        latest: those the members take at an interval instead.
+    """
+
+    __slots__ = (
+        "_behind",
+        "_current",
+        "batched",
+        "latest",
+        "pending",
+        "streams",
+        "subscriptions",
+    )
+
+    def __init__(self, subscriptions: Subscriptions, *, batched: bool) -> None:
+        self.subscriptions = subscriptions
+        self.batched = batched
+        self.pending: list[bytes] = []
+        self.streams: set[Stream] = set()
+        self.latest: set[Stream] = set()
+        self._current: dict[Member, Callable[[bytes], int]] = {}
+        self._behind: set[Member] = set()
+
+    def __len__(self) -> int:
+        return len(self._current) + len(self._behind)
+
+    def join(self, member: Member, *, behind: bool) -> None:
+        """Take a member in; pending ticks must have been flushed, as they are not the newcomer's."""
+        if behind:
+            self._behind.add(member)
+        else:
+            self._current[member] = member.write
+
+    def leave(self, member: Member) -> None:
+        """Let a member go; asking twice is fine."""
+        self._current.pop(member, None)
+        self._behind.discard(member)
+
+    def caught_up(self, member: Member) -> None:
+        """Put a member whose outbox has drained back among those served by direct sends."""
+        self._behind.discard(member)
+        self._current[member] = member.write
+
+    def flush(self, burst: Burst) -> int:
+        """Send what is pending to every member and give the number of ticks handed over."""
+        ticks = len(self.pending) * len(self)
+        buffer = self._joined()
+        size = len(buffer)
+        short = [
+            (member, taken)
+            for member, write in self._current.items()
+            if (taken := write(buffer)) != size
+        ]
+        if short or self._behind:
+            self._keep(Segment(buffer, self._frames(), burst), short)
+        self.pending.clear()
+        return ticks
+
+    def _keep(self, segment: Segment, short: list[tuple[Member, int]]) -> None:
+        for member in list(self._behind):
+            member.offer(segment)
+        for member, sent in short:
+            del self._current[member]
+            self._behind.add(member)
+            member.fall_behind(segment, sent)
+
+    def _joined(self) -> bytes:
+        if not self.batched:
+            return b"".join(self.pending)
+        return b"".join(batch_frame(batch) for batch in batches(self.pending))
+
+    def _frames(self) -> list[tuple[int, list[bytes]]]:
+        if not self.batched:
+            return [(len(frame), [frame]) for frame in self.pending]
+        return [(len(batch_frame(batch)), batch) for batch in batches(self.pending)]
+
+
+def batches(payloads: list[bytes]) -> list[list[bytes]]:
+    """Cut payloads into lists that fit one batch message each."""
+    return [payloads[at : at + BATCH_TICKS] for at in range(0, len(payloads), BATCH_TICKS)]
+
+
+def batch_frame(payloads: list[bytes]) -> bytes:
+    """Frame several ticks as one message, a JSON array."""
+    return text_frame(b"[" + b",".join(payloads) + b"]")

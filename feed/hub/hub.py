@@ -1,0 +1,93 @@
+"""One node's view of the log: takes stamped ticks in, owes each cohort its bytes, pays at the flush.
+
+Per tick: find the stream, keep the tick as its newest, and if somebody listens encode it once and
+append the result to the pending list of each cohort. Per flush: one join and one direct send for
+each cohort that has something pending. Nothing here waits for anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from feed.hub.cohort import Burst, Cohort
+from feed.hub.index import Index
+from feed.hub.last_values import LastValues
+from feed.hub.stream import Stream
+from feed.metrics import Metrics
+from feed.protocol.codec import encode_ticks
+from feed.protocol.frames import text_frame
+from feed.ticks import Tick, Trade
+
+
+class Hub:
+    """Index, last values and fan-out of one node.
+
+    Args:
+        schedule: calls a function once, soon: when the loop comes round, or an interval later.
+
+    Attributes:
+        index: who is subscribed to what.
+        last_values: what a session that arrives now must be told.
+        metrics: what was counted so far.
+    """
+
+    def __init__(self, schedule: Callable[[Callable[[], None]], None]) -> None:
+        self.index = Index()
+        self.last_values = LastValues(self.index)
+        self.metrics = Metrics()
+        self._schedule = schedule
+        self._scheduled = False
+        self._burst = Burst()
+        self._dirty: set[Stream] = set()
+
+    def receive(self, ticks: list[Tick]) -> None:
+        """Take a burst of stamped ticks, in order, and owe them to their subscribers."""
+        by_kind, stream_of = self.index.by_kind, self.index.stream_of
+        count = self.last_values.count
+        wanted: list[Tick] = []
+        streams: list[Stream] = []
+        for tick in ticks:
+            stream = by_kind[tick.__class__].get(tick.symbol) or stream_of(tick)
+            stream.last = tick
+            stream.seq = tick.seq
+            if tick.__class__ is Trade:
+                count(tick)  # type: ignore[arg-type]
+            if stream.plain or stream.batched:
+                wanted.append(tick)
+                streams.append(stream)
+        self.metrics.ticks_in += len(ticks)
+        if wanted:
+            self._fan_out(wanted, streams)
+
+    def _fan_out(self, ticks: list[Tick], streams: list[Stream]) -> None:
+        payloads = encode_ticks(ticks)
+        for stream, payload in zip(streams, payloads, strict=True):
+            if stream.plain:
+                frame = text_frame(payload)
+                for append in stream.plain.values():
+                    append(frame)
+            for append in stream.batched.values():
+                append(payload)
+        self._burst.ticks += ticks
+        self._burst.payloads += payloads
+        self._dirty.update(streams)
+        self.metrics.encodings += len(payloads)
+        if not self._scheduled:
+            self._scheduled = True
+            self._schedule(self.flush)
+
+    def flush(self) -> None:
+        """Send every cohort what is pending; touches only the cohorts of streams that ticked."""
+        self._scheduled = False
+        dirty, self._dirty = self._dirty, set()
+        for stream in dirty:
+            for takers in (stream.plain, stream.batched):
+                for cohort in list(takers):
+                    if cohort.pending:
+                        self.flush_cohort(cohort)
+        self._burst = Burst()
+
+    def flush_cohort(self, cohort: Cohort) -> None:
+        """Send one cohort what is pending, before somebody joins or leaves it."""
+        if cohort.pending:
+            self.metrics.ticks_out += cohort.flush(self._burst)

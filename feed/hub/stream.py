@@ -1,0 +1,46 @@
+"""The unit that is numbered: one channel of one symbol, as this node sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from feed.ticks import EVENT_CHANNELS, Tick
+
+if TYPE_CHECKING:
+    from feed.hub.cohort import Cohort
+
+Append = Callable[[bytes], None]
+
+
+class Stream:
+    """Its newest tick, and who is owed the next one.
+
+    Attributes:
+        seq: of the newest tick; 0 before the first.
+        last: the newest tick, or None.
+        is_event: whether each tick counts (trades), or a newer one replaces it.
+        plain: for each cohort that takes one tick per message, the append of its pending frames.
+        batched: likewise for cohorts that take batches, the append of their pending payloads.
+        latest: the cohorts that take its newest tick at an interval.
+    """
+
+    __slots__ = ("batched", "channel", "is_event", "last", "latest", "plain", "seq", "symbol")
+
+    def __init__(self, channel: str, symbol: str) -> None:
+        self.channel = channel
+        self.symbol = symbol
+        self.seq = 0
+        self.last: Tick | None = None
+        self.is_event = channel in EVENT_CHANNELS
+        self.plain: dict[Cohort, Append] = {}
+        self.batched: dict[Cohort, Append] = {}
+        self.latest: dict[Cohort, None] = {}
+
+    @property
+    def unused(self) -> bool:
+        """Whether it has neither a tick nor a subscriber."""
+        return not (self.seq or self.plain or self.batched or self.latest)
+
+    def __repr__(self) -> str:
+        return f"Stream({self.channel} {self.symbol} seq={self.seq})"

@@ -1,0 +1,181 @@
+"""One running process: builds its parts from the settings, runs them, and takes them down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, cast
+
+from feed.clock import SystemClock
+from feed.hub.bars import BarBuilder
+from feed.hub.hub import Hub
+from feed.hub.tickerplant import Tickerplant
+from feed.server.lifecycle import Server
+from feed.sessions.limits import Limits
+from feed.sessions.registry import Registry
+from feed.sessions.requests import Universe
+from feed.settings import Settings
+from feed.sources.base import Publish, Source
+
+log = logging.getLogger(__name__)
+
+SHIPPED_TAPE = "synthetic-ticks.csv.gz"
+
+
+def sources_of(settings: Settings) -> list[Source]:
+    """Open the sources that the settings name; with none, the shipped tape in a loop.
+
+    Raises:
+        TapeError, SettingError, MissingExtraError: a source cannot be opened.
+    """
+    from feed.sources.replay import Replay
+    from feed.sources.simulate import Simulate, parse_symbols
+    from feed.tape.options import TapeOptions
+    from feed.tape.reader import open_tape
+
+    sources: list[Source] = []
+    if settings.replay:
+        options = TapeOptions(
+            mapping=dict(settings.map),
+            symbol=settings.symbol,
+            time_format=settings.time_format,
+            time_zone=settings.time_zone,
+            bad_rows=cast(Any, settings.bad_rows),
+            start_ns=settings.start,
+            end_ns=settings.end,
+        )
+        tape = open_tape([Path(path) for path in settings.replay], options)
+        sources.append(Replay(tape, speed=settings.speed, loop=settings.loop))
+    if settings.simulate:
+        symbols = parse_symbols(settings.simulate)
+        sources.append(Simulate(symbols, rate=settings.rate, seed=settings.seed))
+    if not sources:
+        shipped = Path(str(files("feed") / "replay_data" / SHIPPED_TAPE))
+        sources.append(Replay(open_tape([shipped], TapeOptions()), speed=settings.speed, loop=True))
+    return sources
+
+
+def declared(sources: list[Source]) -> frozenset[str] | None:
+    """Give every symbol that the sources will publish, or None when one cannot tell."""
+    symbols: set[str] = set()
+    for source in sources:
+        if source.symbols is None:
+            return None
+        symbols |= source.symbols
+    return frozenset(symbols)
+
+
+class Node:
+    """A feed process.
+
+    Attributes:
+        sources: what it publishes, for whoever shows their progress.
+        hub: with its metrics, likewise.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.sources = sources_of(settings)
+        self.hub = Hub(self._schedule)
+        self._settings = settings
+        self._flush_interval_s = settings.flush_interval_ms / 1000
+        self._clock = SystemClock()
+        self._tickerplant = Tickerplant(self.hub.receive, self._clock)
+        self._registry = Registry(
+            self.hub,
+            self._tickerplant.epoch,
+            Universe(declared(self.sources), self._published),
+            clock=self._clock,
+            limits=Limits(
+                settings.outbox_limit_bytes,
+                settings.session_subscriptions,
+                settings.session_wildcards,
+                settings.message_limit_bytes,
+            ),
+            heartbeat_interval_s=settings.heartbeat_interval_s,
+            sources=lambda: {source.name: source.state for source in self.sources},
+            later=lambda delay_s, call: asyncio.get_running_loop().call_later(delay_s, call),
+        )
+
+    async def run(self, ready: Callable[[str], None]) -> None:
+        """Serve until SIGINT or SIGTERM, or until a source fails; then drain.
+
+        Args:
+            ready: told the address once connections are accepted.
+
+        Raises:
+            ListenError: the address cannot be had.
+            TapeError, SourceError: a source could not go on.
+        """
+        settings = self._settings
+        server = Server(self._registry, drain_timeout_s=settings.drain_timeout_s)
+        address = server.listen(settings.host, settings.port, settings.send_buffer_bytes)
+        stopping = asyncio.Event()
+        _on_signals(stopping.set, server.hurry)
+        feeding = [asyncio.create_task(self._feed(own), name=own.name) for own in self.sources]
+        gc.collect()
+        gc.freeze()
+        ready(address)
+        try:
+            await _first_of(stopping, feeding)
+        finally:
+            await _cancel(feeding)
+            self.hub.flush()
+            await server.drain()
+        for task in feeding:
+            if not task.cancelled():
+                task.result()
+
+    async def _feed(self, source: Source) -> None:
+        bars = BarBuilder()
+        tickerplant = self._tickerplant
+
+        def publish(ticks: list[Any]) -> None:
+            tickerplant.publish(bars.extend(ticks))
+
+        await source.run(cast(Publish, publish))
+        log.info("source %s ended", source.name)
+
+    def _published(self, symbol: str) -> bool:
+        return any(symbol in streams for streams in self.hub.index.by_kind.values())
+
+    def _schedule(self, flush: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        if self._flush_interval_s:
+            loop.call_later(self._flush_interval_s, flush)
+        else:
+            loop.call_soon(flush)
+
+
+def _on_signals(stop: Callable[[], None], hurry: Callable[[], None]) -> None:
+    """The first SIGINT or SIGTERM drains, the second one ends the process now."""
+    signals: list[int] = []
+
+    def on_signal(number: int) -> None:
+        signals.append(number)
+        stop() if len(signals) == 1 else hurry()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+
+
+async def _first_of(stopping: asyncio.Event, feeding: list[asyncio.Task[None]]) -> None:
+    """Wait for the event, or for the first source that fails; one that ends is no reason to stop."""
+    stopped = asyncio.create_task(stopping.wait())
+    waiting: set[asyncio.Task[Any]] = {stopped, *feeding}
+    while stopped in waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if any(task.exception() for task in done):
+            break
+    await _cancel([stopped])
+
+
+async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""Sockets and HTTP: the only server-side home of Tornado."""

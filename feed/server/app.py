@@ -1,0 +1,85 @@
+"""The HTTP application: its routes, and the listening sockets that become sessions."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from feed.errors import ListenError
+from feed.server.pages import FileHandler, RootHandler
+from feed.server.websocket import StreamHandler
+from feed.sessions.registry import Registry
+
+log = logging.getLogger("feed.server.access")
+
+
+class NotFoundHandler(RequestHandler):
+    """Every other path."""
+
+    def prepare(self) -> None:
+        """Answer in one line."""
+        self.set_status(404)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish("not found: the page is at / and the stream at /v1/stream\n")
+
+
+def log_request(handler: RequestHandler) -> None:
+    """Write one line for a finished HTTP request, at debug level."""
+    request = handler.request
+    log.debug("%d %s %s", handler.get_status(), request.method, request.path[:64])
+
+
+def application(registry: Registry) -> Application:
+    """Build the routes."""
+    shared = {"registry": registry}
+    return Application(
+        [
+            (r"/", RootHandler, shared),
+            (r"/v1/stream", StreamHandler, shared),
+            (r"/(feed\.svg|page\.js|page\.css)", FileHandler),
+            (r"/(favicon)\.ico", FaviconHandler),
+        ],
+        default_handler_class=NotFoundHandler,
+        log_function=log_request,
+    )
+
+
+class FaviconHandler(RequestHandler):
+    """Browsers ask for it; the page names its own icon."""
+
+    def get(self, _: str) -> None:
+        """Point to the icon."""
+        self.redirect("/feed.svg", permanent=True)
+
+
+def bind(host: str, port: int, send_buffer_bytes: int) -> list[socket.socket]:
+    """Open the listening sockets; accepted sockets inherit the bound on their send buffer.
+
+    Raises:
+        ListenError: the address cannot be had; the message says why.
+    """
+    try:
+        sockets = bind_sockets(port, host)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        text = f"cannot listen on {host}:{port}: {reason.lower()} (choose another with --port)"
+        raise ListenError(text) from None
+    for sock in sockets:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
+    return sockets
+
+
+def listen(registry: Registry, sockets: list[socket.socket]) -> HTTPServer:
+    """Start to accept connections."""
+    server = HTTPServer(
+        application(registry),
+        idle_connection_timeout=30,
+        max_header_size=16_384,
+        max_body_size=65_536,
+    )
+    server.add_sockets(sockets)
+    return server

@@ -1,0 +1,84 @@
+"""From the listening socket to the last goodbye: accepting, heartbeats, draining."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Final
+
+from tornado.httpserver import HTTPServer
+
+from feed.server.app import bind, listen
+from feed.sessions.registry import Registry
+
+log = logging.getLogger(__name__)
+
+DRAIN_STEP_S: Final = 0.05
+GOODBYE_S: Final = 0.5
+"""How long the last close frames may take to be answered before the process goes."""
+
+
+class Server:
+    """The network side of a node.
+
+    Args:
+        drain_timeout_s: how long `drain` waits for sessions to take what they are owed.
+    """
+
+    def __init__(self, registry: Registry, *, drain_timeout_s: float) -> None:
+        self._registry = registry
+        self._drain_timeout_s = drain_timeout_s
+        self._http: HTTPServer | None = None
+        self._beating: asyncio.Task[None] | None = None
+        self._hurried = asyncio.Event()
+
+    def listen(self, host: str, port: int, send_buffer_bytes: int) -> str:
+        """Accept connections from now on and give the address for people.
+
+        Raises:
+            ListenError: the address cannot be had.
+        """
+        sockets = bind(host, port, send_buffer_bytes)
+        self._http = listen(self._registry, sockets)
+        self._beating = asyncio.create_task(self._beat(), name="heartbeats")
+        bound = sockets[0].getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        return f"{shown}:{bound}"
+
+    def hurry(self) -> None:
+        """Give up draining: whatever is still owed is lost, the process ends now."""
+        self._hurried.set()
+
+    async def drain(self) -> None:
+        """Accept nobody any more, let sessions take what they are owed, and send them home."""
+        if self._http is not None:
+            self._http.stop()
+        if len(self._registry):
+            log.info("draining %d sessions", len(self._registry))
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + self._drain_timeout_s
+        while self._registry.drain() and loop.time() < deadline_s and not self._hurried.is_set():
+            await self._wait(DRAIN_STEP_S)
+        self._registry.close_all()
+        await self._wait(GOODBYE_S if self._registry.hub.metrics.sessions_opened else 0)
+        if self._beating is not None:
+            self._beating.cancel()
+        if self._http is not None:
+            await self._http.close_all_connections()
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._hurried.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _beat(self) -> None:
+        """Call the registry's beat at its interval, and tell it how late the loop is."""
+        interval_s = self._registry.beat_interval_s
+        due_s = time.monotonic() + interval_s
+        while True:
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            lag_s = max(0.0, time.monotonic() - due_s)
+            self._registry.beat(lag_s * 1000)
+            due_s = max(due_s + interval_s, time.monotonic())

@@ -1,0 +1,155 @@
+"""One session's socket: a direct non-blocking send out, frames to commands in.
+
+After the handshake Tornado's stream, handler and request are let go, and only this small object
+stays on the loop's own reader and writer callbacks. A ready frame costs one `send` and nothing
+else, and because nothing is buffered here, a slow peer shows itself at once as a short write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Final
+
+from feed.codes import CloseCode
+from feed.protocol.frames import (
+    Frame,
+    FrameError,
+    FrameReader,
+    Opcode,
+    control_frame,
+    read_close,
+)
+from feed.sessions.session import Session
+
+log = logging.getLogger(__name__)
+
+READ_BYTES: Final = 65_536
+LINGER_S: Final = 2.0
+"""How long a peer may take to close its side, before the socket is closed under it."""
+
+
+class SocketTransport:
+    """Moves the bytes of one session.
+
+    Args:
+        sock: connected, non-blocking, handshake done; owned by the transport from now on.
+        message_limit_bytes: the largest command.
+    """
+
+    __slots__ = (
+        "_fd",
+        "_finished",
+        "_loop",
+        "_message_limit_bytes",
+        "_reader",
+        "_session",
+        "_socket",
+        "_wants_write",
+    )
+
+    def __init__(
+        self, sock: socket.socket, loop: asyncio.AbstractEventLoop, message_limit_bytes: int
+    ) -> None:
+        self._socket = sock
+        self._fd = sock.fileno()
+        self._loop = loop
+        self._message_limit_bytes = message_limit_bytes
+        self._reader: FrameReader | None = None
+        self._session: Session | None = None
+        self._wants_write = False
+        self._finished = False
+
+    def start(self, session: Session, early: bytes = b"") -> None:
+        """Begin to read for a session; `early` are bytes that came with the handshake."""
+        self._session = session
+        if self._fd >= 0:
+            self._loop.add_reader(self._fd, self._on_readable)
+        if early:
+            self._take(early)
+
+    def write(self, buffer: bytes | memoryview) -> int:
+        """Send without blocking and give the number of bytes taken; a dead socket takes all."""
+        try:
+            return self._socket.send(buffer)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:
+            self._loop.call_soon(self._lose)
+            return len(buffer)
+
+    def want_write(self, wanted: bool) -> None:
+        """Ask to be told when the socket takes bytes again."""
+        if wanted == self._wants_write or self._fd < 0:
+            return
+        self._wants_write = wanted
+        if wanted:
+            self._loop.add_writer(self._fd, self._on_writable)
+        else:
+            self._loop.remove_writer(self._fd)
+
+    def finish(self) -> None:
+        """Close in good order: send FIN, read until the peer's own, at most for `LINGER_S`."""
+        if self._finished or self._fd < 0:
+            return
+        self._finished = True
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._lose()
+            return
+        self._loop.call_later(LINGER_S, self._lose)
+
+    def _on_writable(self) -> None:
+        if self._session is not None:
+            self._session.drain()
+
+    def _on_readable(self) -> None:
+        try:
+            data = self._socket.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._lose()
+        elif not self._finished:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        session = self._session
+        if session is None:
+            return
+        reader = self._reader or FrameReader(self._message_limit_bytes)
+        try:
+            for frame in reader.feed(data):
+                self._dispatch(session, frame)
+        except FrameError as error:
+            session.fail(error.close_code, str(error))
+        except Exception:
+            log.exception("session %s failed", session.name)
+            session.fail(CloseCode.INTERNAL_ERROR, f"internal error {session.name}")
+        self._reader = None if reader.idle else reader
+
+    def _dispatch(self, session: Session, frame: Frame) -> None:
+        opcode, payload = frame
+        if opcode in (Opcode.TEXT, Opcode.BINARY):
+            session.receive(payload)
+        elif opcode == Opcode.PING:
+            session.send_frame(control_frame(Opcode.PONG, payload))
+        elif opcode == Opcode.CLOSE:
+            code, _ = read_close(payload)
+            session.answer_close(code)
+
+    def _lose(self) -> None:
+        """Let the socket go and tell the session, once."""
+        if self._fd < 0:
+            return
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_writer(self._fd)
+        self._fd = -1
+        self._socket.close()
+        session, self._session = self._session, None
+        if session is not None:
+            session.lost()

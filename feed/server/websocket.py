@@ -1,0 +1,102 @@
+"""The WebSocket handshake (RFC 6455 section 4.2) on Tornado's HTTP server.
+
+Tornado parses the request; once it is answered with 101 the socket is detached and belongs to the
+session's transport. Tornado's own WebSocketHandler keeps 16 KiB per connection and takes a task and
+a frame for each message; it also accepts a bad key and unmasked frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import socket
+from typing import Any
+
+from tornado.httputil import HTTPServerRequest
+from tornado.ioloop import IOLoop
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.web import RequestHandler
+from tornado.websocket import WebSocketProtocol13
+
+from feed.server.transport import SocketTransport
+from feed.sessions.registry import Registry
+
+ACCEPTED = (
+    "HTTP/1.1 101 Switching Protocols\r\n"
+    "Upgrade: websocket\r\n"
+    "Connection: Upgrade\r\n"
+    "Sec-WebSocket-Accept: {accept}\r\n\r\n"
+)
+
+
+def refusal(request: HTTPServerRequest) -> tuple[int, str] | None:
+    """Say why a request is no proper opening handshake: an HTTP status and a sentence, or None."""
+    headers = request.headers
+    connection = [part.strip().lower() for part in headers.get("Connection", "").split(",")]
+    if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in connection:
+        return 426, "this address speaks WebSocket: send Upgrade: websocket"
+    if request.version != "HTTP/1.1" or request.method != "GET":
+        return 400, "a WebSocket handshake must be GET with HTTP/1.1"
+    if headers.get("Sec-WebSocket-Version") != "13":
+        return 426, "Sec-WebSocket-Version must be 13"
+    if not _key_ok(headers.get("Sec-WebSocket-Key", "")):
+        return 400, "Sec-WebSocket-Key must be 16 bytes in base64"
+    return None
+
+
+def _key_ok(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        return False
+
+
+class StreamHandler(RequestHandler):
+    """`/v1/stream`: opens a session for each proper handshake."""
+
+    def initialize(self, registry: Registry) -> None:
+        """Take what the application was built with."""
+        self._registry = registry
+
+    async def get(self, *_: Any) -> None:
+        """Answer the handshake and hand the socket over."""
+        refused = refusal(self.request)
+        if refused is None:
+            await self._accept()
+            return
+        status, reason = refused
+        self.set_status(status)
+        if status == 426:
+            self.set_header("Upgrade", "websocket")
+            self.set_header("Sec-WebSocket-Version", "13")
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(reason + "\n")
+
+    async def _accept(self) -> None:
+        key = self.request.headers["Sec-WebSocket-Key"]
+        batched = self.get_query_argument("batch", "0") == "1"
+        peer = self.request.remote_ip or "unknown"
+        stream = self.detach()
+        accept = WebSocketProtocol13.compute_accept_value(key)
+        try:
+            await stream.write(ACCEPTED.format(accept=accept).encode())
+            sock, early = take_socket(stream)
+        except StreamClosedError:
+            return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        limit_bytes = self._registry.limits.message_bytes
+        transport = SocketTransport(sock, asyncio.get_running_loop(), limit_bytes)
+        transport.start(self._registry.open(transport, batched=batched, peer=peer), early)
+
+
+def take_socket(stream: IOStream) -> tuple[socket.socket, bytes]:
+    """Take the socket out of a stream, with the bytes that were read beyond the handshake.
+
+    Raises:
+        StreamClosedError: the peer has gone.
+    """
+    read = asyncio.ensure_future(stream.read_bytes(65_536, partial=True))
+    early = read.result() if read.done() else b""
+    IOLoop.current().remove_handler(stream.socket)
+    return stream.socket, early

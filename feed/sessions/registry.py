@@ -1,0 +1,122 @@
+"""All sessions of a process: how they are opened, kept alive and sent home."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from feed.clock import Clock
+from feed.codes import CloseCode
+from feed.hub.hub import Hub
+from feed.protocol.codec import encode
+from feed.protocol.frames import text_frame
+from feed.protocol.messages import PROTOCOL_VERSION, Heartbeat, Welcome
+from feed.sessions.limits import Limits
+from feed.sessions.requests import Universe
+from feed.sessions.session import Session, Transport
+
+log = logging.getLogger(__name__)
+
+BEATS: Final = 50
+"""Into how many parts a heartbeat interval is cut, so that never all sessions beat at once."""
+
+DRAIN_STEPS: Final = 20
+"""Over how many steps the sessions of a draining process are sent home, so that they do not come
+back to the next one all at once."""
+
+
+class Registry:
+    """Opens sessions and knows every one that is open.
+
+    Args:
+        sources: tells each source's state, for heartbeats.
+        later: calls a function once, after a delay in seconds.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        epoch: str,
+        universe: Universe,
+        *,
+        clock: Clock,
+        limits: Limits,
+        heartbeat_interval_s: float,
+        sources: Callable[[], Mapping[str, str]],
+        later: Callable[[float, Callable[[], None]], object],
+    ) -> None:
+        self.hub = hub
+        self.clock = clock
+        self.limits = limits
+        self.universe = universe
+        self.later = later
+        self._epoch = epoch
+        self._heartbeat_interval_s = heartbeat_interval_s
+        self._sources = sources
+        self._slots: list[dict[str, Session]] = [{} for _ in range(BEATS)]
+        self._beats = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._slots))
+
+    @property
+    def beat_interval_s(self) -> float:
+        """How often `beat` is to be called."""
+        return self._heartbeat_interval_s / BEATS
+
+    def open(self, transport: Transport, *, batched: bool, peer: str) -> Session:
+        """Begin a conversation: the client is told welcome."""
+        session = Session(secrets.token_hex(4), transport, self, batched=batched)
+        self._slot(session)[session.name] = session
+        self.hub.metrics.sessions_opened += 1
+        log.info("session %s opened from %s", session.name, peer)
+        session.send(
+            Welcome(
+                PROTOCOL_VERSION, session.name, self._epoch, self._heartbeat_interval_s, "none"
+            )
+        )
+        return session
+
+    def closed(self, session: Session, code: int) -> None:
+        """Forget a session that has ended."""
+        self._slot(session).pop(session.name, None)
+        closed = self.hub.metrics.sessions_closed
+        closed[code] = closed.get(code, 0) + 1
+        log.info("session %s closed with %d", session.name, code)
+
+    def beat(self, lag_ms: float) -> None:
+        """Send the heartbeat of one part of the sessions.
+
+        Args:
+            lag_ms: how late the event loop is at the moment.
+        """
+        self._beats += 1
+        slot = self._slots[self._beats % BEATS]
+        if not slot:
+            return
+        beat = Heartbeat(self.clock.now_ns(), 0, lag_ms, dict(self._sources()))
+        shared = text_frame(encode(beat))
+        for session in list(slot.values()):
+            if session.outbox is None:
+                session.send_frame(shared)
+            else:
+                beat.queued_bytes = session.queued_bytes
+                session.send(beat)
+
+    def drain(self) -> int:
+        """Send home some of the sessions to which nothing is owed; gives how many are left."""
+        ready = [own for slot in self._slots for own in slot.values() if own.outbox is None]
+        for session in ready[: max(DRAIN_STEPS, len(self) // DRAIN_STEPS)]:
+            session.close(CloseCode.DRAINING, "draining")
+        return len(self)
+
+    def close_all(self) -> None:
+        """Send everybody home at once, whatever they are owed."""
+        for slot in self._slots:
+            for session in list(slot.values()):
+                session.close(CloseCode.DRAINING, "draining")
+
+    def _slot(self, session: Session) -> dict[str, Session]:
+        return self._slots[int(session.name, 16) % BEATS]
