@@ -1,4 +1,4 @@
-"""One running process: builds its parts from the settings, runs them, and takes them down in order."""
+"""One running process: builds its parts from the settings, runs them, takes them down in order."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def _on_signals(stop: Callable[[], None], hurry: Callable[[], None]) -> None:
 
 
 async def _first_of(stopping: asyncio.Event, feeding: list[asyncio.Task[None]]) -> None:
-    """Wait for the event, or for the first source that fails; one that ends is no reason to stop."""
+    """Wait for the event, or for the first source that fails; one may end and the others go on."""
     stopped = asyncio.create_task(stopping.wait())
     waiting: set[asyncio.Task[Any]] = {stopped, *feeding}
     while stopped in waiting:

@@ -45,7 +45,7 @@ def _show(node: Node, stop: threading.Event) -> None:
     )
     with bar:
         rows = {own.name: bar.add_task(own.name, total=own.total, state="") for own in node.sources}
-        published, opened_s = 0, 0.0
+        published = 0
         while not stop.wait(REFRESH_S):
             rate = (node.hub.metrics.ticks_in - published) / REFRESH_S
             published = node.hub.metrics.ticks_in
@@ -54,7 +54,11 @@ def _show(node: Node, stop: threading.Event) -> None:
                 at = tape_time(position.ts_event)
                 speed = f"x{position.speed:g}" if position.speed else "as fast as possible"
                 state = f"{at}  {speed}  {rate:,.0f} ticks/s  {source.state}"
-                bar.update(rows[source.name], completed=position.ticks % (source.total or sys.maxsize), state=state)
+                bar.update(
+                    rows[source.name],
+                    completed=position.ticks % (source.total or sys.maxsize),
+                    state=state,
+                )
 
 
 def tape_time(ts_event: int | None) -> str:

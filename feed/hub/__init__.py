@@ -1,1 +1,1 @@
-"""From a stamped tick to the bytes each cohort of sessions is owed: synchronous, without sockets."""
+"""From a stamped tick to the bytes that sessions are owed: synchronous, without sockets."""

@@ -98,9 +98,7 @@ class BarBuilder:
         bars = _bars(self._seconds, "1s", self._second_end_ns, self._traded)
         for symbol, bar in self._seconds.items():
             minute = self._minutes.get(symbol)
-            if minute is None:
-                self._minutes[symbol] = bar
-            elif bar.trades and not minute.trades:
+            if minute is None or (bar.trades and not minute.trades):
                 self._minutes[symbol] = bar
             else:
                 minute.merge(bar)
@@ -114,14 +112,14 @@ class BarBuilder:
             if tick.__class__ is Quote:
                 if symbol in traded:
                     continue
-                price = (tick.bid + tick.ask) / 2  # type: ignore[union-attr]
+                price = (tick.bid + tick.ask) / 2
                 bar = seconds.get(symbol)
                 if bar is None:
                     seconds[symbol] = OpenBar(price)
                 else:
                     bar.add(price)
             elif tick.__class__ is Trade:
-                self._count_trade(tick)  # type: ignore[arg-type]
+                self._count_trade(tick)
 
     def _count_trade(self, trade: Trade) -> None:
         symbol, price, size = trade.symbol, trade.price, trade.size or 0
@@ -140,9 +138,7 @@ def _end(now_ns: int, interval_ns: int) -> int:
     return (now_ns // interval_ns + 1) * interval_ns
 
 
-def _bars(
-    open_bars: dict[str, OpenBar], interval: str, end_ns: int, traded: set[str]
-) -> list[Bar]:
+def _bars(open_bars: dict[str, OpenBar], interval: str, end_ns: int, traded: set[str]) -> list[Bar]:
     start_ns = end_ns - INTERVALS_NS[interval]
     return [
         Bar(

@@ -115,7 +115,7 @@ class Cohort:
         return len(self._current) + len(self._behind)
 
     def join(self, member: Member, *, behind: bool) -> None:
-        """Take a member in; pending ticks must have been flushed, as they are not the newcomer's."""
+        """Take a member in; what is pending is not the newcomer's and must have been flushed."""
         if behind:
             self._behind.add(member)
         else:

@@ -1,4 +1,4 @@
-"""One node's view of the log: takes stamped ticks in, owes each cohort its bytes, pays at the flush.
+"""One node's view of the log: takes stamped ticks, owes cohorts their bytes, pays at the flush.
 
 Per tick: find the stream, keep the tick as its newest, and if somebody listens encode it once and
 append the result to the pending list of each cohort. Per flush: one join and one direct send for
@@ -51,7 +51,7 @@ class Hub:
             stream.last = tick
             stream.seq = tick.seq
             if tick.__class__ is Trade:
-                count(tick)  # type: ignore[arg-type]
+                count(tick)
             if stream.plain or stream.batched:
                 wanted.append(tick)
                 streams.append(stream)

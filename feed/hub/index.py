@@ -110,7 +110,7 @@ class Index:
         cohort.streams.discard(stream)
         cohort.latest.discard(stream)
         for takers in (stream.plain, stream.batched, stream.latest):
-            takers.pop(cohort, None)  # type: ignore[attr-defined]
+            takers.pop(cohort, None)
         if stream.unused:
             self._by_channel[stream.channel].pop(stream.symbol, None)
 

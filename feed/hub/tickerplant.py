@@ -1,4 +1,4 @@
-"""Where ticks enter the feed: each gets its stream's next `seq` and the time of publishing, once."""
+"""Where ticks enter the feed: each gets its stream's next `seq` and the time of publishing."""
 
 from __future__ import annotations
 

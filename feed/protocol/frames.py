@@ -13,6 +13,8 @@ from feed.codes import CloseCode
 
 
 class Opcode(IntEnum):
+    """What a frame holds (RFC 6455 section 5.2)."""
+
     CONTINUATION = 0x0
     TEXT = 0x1
     BINARY = 0x2
@@ -67,8 +69,10 @@ def control_frame(opcode: Opcode, payload: bytes = b"") -> bytes:
     return _header(opcode, len(payload)) + payload
 
 
-def close_frame(code: int, reason: str = "") -> bytes:
+def close_frame(code: int | None, reason: str = "") -> bytes:
     """Frame a close; the reason is cut to the 123 bytes that fit, between characters."""
+    if code is None:
+        return control_frame(Opcode.CLOSE)
     text = reason.encode()[:REASON_LIMIT_BYTES].decode(errors="ignore")
     return control_frame(Opcode.CLOSE, code.to_bytes(2, "big") + text.encode())
 

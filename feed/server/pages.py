@@ -16,13 +16,16 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self' ws: wss:; frame-ancestors 'none'"
+)
 
 
 def send_file(handler: RequestHandler, name: str) -> None:
     """Answer with one file of `feed/web`, under a policy that forbids everything else."""
     handler.set_header("Content-Type", TYPES[name[name.rindex(".") :]])
-    handler.set_header("Content-Security-Policy", f"{POLICY}; frame-ancestors 'none'")
+    handler.set_header("Content-Security-Policy", POLICY)
     handler.set_header("X-Content-Type-Options", "nosniff")
     handler.finish((WEB / name).read_bytes())
 

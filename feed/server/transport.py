@@ -103,7 +103,7 @@ class SocketTransport:
 
     def _on_writable(self) -> None:
         if self._session is not None:
-            self._session.drain()
+            self._session.delivery.drain()
 
     def _on_readable(self) -> None:
         try:
@@ -137,7 +137,7 @@ class SocketTransport:
         if opcode in (Opcode.TEXT, Opcode.BINARY):
             session.receive(payload)
         elif opcode == Opcode.PING:
-            session.send_frame(control_frame(Opcode.PONG, payload))
+            session.delivery.send(control_frame(Opcode.PONG, payload))
         elif opcode == Opcode.CLOSE:
             code, _ = read_close(payload)
             session.answer_close(code)

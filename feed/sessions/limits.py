@@ -11,12 +11,12 @@ class Limits:
 
     Attributes:
         outbox_bytes: unsent bytes that end a session with 4001; conflation begins at half of it.
-        symbols: (channel, pattern) pairs it may subscribe to.
+        subscriptions: (channel, pattern) pairs it may hold.
         wildcards: how many of those may be patterns.
         message_bytes: the largest command.
     """
 
     outbox_bytes: int = 1_048_576
-    symbols: int = 10_000
+    subscriptions: int = 10_000
     wildcards: int = 100
     message_bytes: int = 65_536

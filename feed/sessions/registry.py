@@ -13,9 +13,10 @@ from feed.hub.hub import Hub
 from feed.protocol.codec import encode
 from feed.protocol.frames import text_frame
 from feed.protocol.messages import PROTOCOL_VERSION, Heartbeat, Welcome
+from feed.sessions.delivery import Transport
 from feed.sessions.limits import Limits
 from feed.sessions.requests import Universe
-from feed.sessions.session import Session, Transport
+from feed.sessions.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Registry:
         self.limits = limits
         self.universe = universe
         self.later = later
-        self._epoch = epoch
+        self.epoch = epoch
         self._heartbeat_interval_s = heartbeat_interval_s
         self._sources = sources
         self._slots: list[dict[str, Session]] = [{} for _ in range(BEATS)]
@@ -73,9 +74,7 @@ class Registry:
         self.hub.metrics.sessions_opened += 1
         log.info("session %s opened from %s", session.name, peer)
         session.send(
-            Welcome(
-                PROTOCOL_VERSION, session.name, self._epoch, self._heartbeat_interval_s, "none"
-            )
+            Welcome(PROTOCOL_VERSION, session.name, self.epoch, self._heartbeat_interval_s, "none")
         )
         return session
 
@@ -99,15 +98,17 @@ class Registry:
         beat = Heartbeat(self.clock.now_ns(), 0, lag_ms, dict(self._sources()))
         shared = text_frame(encode(beat))
         for session in list(slot.values()):
-            if session.outbox is None:
-                session.send_frame(shared)
+            if session.delivery.outbox is None:
+                session.delivery.send(shared)
             else:
-                beat.queued_bytes = session.queued_bytes
+                beat.queued_bytes = session.delivery.queued_bytes
                 session.send(beat)
 
     def drain(self) -> int:
         """Send home some of the sessions to which nothing is owed; gives how many are left."""
-        ready = [own for slot in self._slots for own in slot.values() if own.outbox is None]
+        ready = [
+            own for slot in self._slots for own in slot.values() if own.delivery.outbox is None
+        ]
         for session in ready[: max(DRAIN_STEPS, len(self) // DRAIN_STEPS)]:
             session.close(CloseCode.DRAINING, "draining")
         return len(self)

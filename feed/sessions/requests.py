@@ -69,4 +69,6 @@ def _refusal(symbol: str, universe: Universe) -> Rejection | None:
         if universe.holds(symbol):
             return None
         return Rejection(symbol, codes.UNKNOWN_SYMBOL, f"no source publishes {symbol}")
-    return Rejection(symbol[:64], codes.BAD_SYMBOL, f"symbol must be {GRAMMAR}, was {describe(symbol)}")
+    return Rejection(
+        symbol[:64], codes.BAD_SYMBOL, f"symbol must be {GRAMMAR}, was {describe(symbol)}"
+    )

@@ -1,0 +1,272 @@
+"""How one session is kept current: member of a cohort, owner of an outbox, writer to a socket.
+
+While the socket takes everything, ticks come as the cohort's shared bytes and nothing is kept here.
+From the first short write until everything is sent, the session lives in its outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from feed.clock import Clock
+from feed.hub.cohort import Cohort, Segment
+from feed.hub.hub import Hub
+from feed.hub.stream import Stream
+from feed.hub.subscriptions import Subscriptions, Terms
+from feed.protocol.messages import Snapshot
+from feed.sessions.limits import Limits
+from feed.sessions.outbox import Account, Outbox
+
+TURN_BYTES: Final = 262_144
+"""The most that one session writes before others get their turn."""
+
+
+class Transport(Protocol):
+    """The socket of one session."""
+
+    def write(self, buffer: bytes | memoryview) -> int:
+        """Send without blocking and give the number of bytes taken; a dead socket takes all."""
+
+    def want_write(self, wanted: bool) -> None:
+        """Ask for a call of `drain` when the socket takes bytes again."""
+
+    def finish(self) -> None:
+        """Close in good order: everything written is delivered first."""
+
+
+class Context(Protocol):
+    """What all sessions of a process share."""
+
+    hub: Hub
+    clock: Clock
+    limits: Limits
+    later: Callable[[float, Callable[[], None]], object]
+
+
+class Delivery:
+    """The streams of one session and the bytes on their way to it.
+
+    Args:
+        overflow: called when more is owed than the limit allows; it must end the session.
+
+    Attributes:
+        outbox: what is owed while the peer is behind; None while it keeps up.
+        write: the transport's own, bound once, because it runs for every flush.
+    """
+
+    __slots__ = (
+        "_batched",
+        "_cohort",
+        "_context",
+        "_ended",
+        "_intervals_ms",
+        "_overflow",
+        "_positions",
+        "_transport",
+        "outbox",
+        "write",
+    )
+
+    def __init__(
+        self,
+        transport: Transport,
+        context: Context,
+        *,
+        batched: bool,
+        overflow: Callable[[], None],
+    ) -> None:
+        self.outbox: Outbox | None = None
+        self.write = transport.write
+        self._transport = transport
+        self._context = context
+        self._batched = batched
+        self._overflow = overflow
+        self._cohort: Cohort | None = None
+        self._positions: dict[Stream, int] = {}
+        self._intervals_ms: tuple[int, ...] = ()
+        self._ended = False
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes held for this session because its socket did not take them yet."""
+        return self.outbox.queued_bytes if self.outbox else 0
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """What is delivered."""
+        return self._cohort.subscriptions if self._cohort else Subscriptions()
+
+    # Streams that begin, change and end
+
+    def move(self, after: Subscriptions) -> None:
+        """Join the cohort of the new subscriptions; what is pending in either goes out before."""
+        hub, old = self._context.hub, self._cohort
+        if old is None:
+            new = hub.index.cohort(after, batched=self._batched)
+        else:
+            hub.flush_cohort(old)
+            new = hub.index.moved(old, after)
+        hub.flush_cohort(new)
+        if old is not None:
+            old.leave(self)
+        new.join(self, behind=self.outbox is not None)
+        self._cohort = new
+        if old is not None and old is not new:
+            hub.index.drop_if_empty(old)
+
+    def begin(self, stream: Stream, *, snapshot: bool) -> None:
+        """Account for a stream from here on: from its snapshot, or from its next tick."""
+        if self._is_latest(stream):
+            self._positions[stream] = stream.seq
+        if snapshot:
+            self._owing().add_snapshot(stream.symbol, (stream.channel,))
+
+    def change(self, stream: Stream, old: Terms) -> None:
+        """Go from interval to every tick or back, with nothing sent twice and nothing left out."""
+        if self._is_latest(stream):
+            self._positions.setdefault(stream, stream.seq)
+        elif old.delivery == "latest":
+            position = self._positions.pop(stream, 0)
+            if position < stream.seq:
+                self._owing().add_newest(stream, position + 1)
+
+    def end(self, streams: set[Stream]) -> None:
+        """Owe nothing more of streams that were unsubscribed."""
+        for stream in streams:
+            self._positions.pop(stream, None)
+        if self.outbox:
+            self.outbox.forget(streams)
+
+    def _is_latest(self, stream: Stream) -> bool:
+        return self._cohort is not None and stream in self._cohort.latest
+
+    # Delivery at an interval
+
+    def every(self, interval_ms: int) -> None:
+        """Look for newer ticks of the streams with this interval, again and again."""
+        if interval_ms not in self._intervals_ms:
+            self._intervals_ms += (interval_ms,)
+            self._context.later(interval_ms / 1000, lambda: self._take_latest(interval_ms))
+
+    def _take_latest(self, interval_ms: int) -> None:
+        self._intervals_ms = tuple(own for own in self._intervals_ms if own != interval_ms)
+        if self._cohort is None:
+            return
+        due = [own for own in self._cohort.latest if self._interval_ms(own) == interval_ms]
+        for stream in due:
+            position = self._positions.setdefault(stream, 0)
+            if stream.seq > position:
+                self._owing().add_newest(stream, position + 1)
+        if due:
+            self.every(interval_ms)
+            self.drain()
+
+    def _interval_ms(self, stream: Stream) -> int:
+        terms = self.subscriptions.terms_of(stream.channel, stream.symbol)
+        return terms.interval_ms if terms else 0
+
+    # Bytes out
+
+    def send(self, frame: bytes) -> None:
+        """Send a control frame, or owe it."""
+        if self.outbox is None:
+            sent = self.write(frame)
+            if sent < len(frame):
+                self._owing().add_rest(frame[sent:])
+        else:
+            self.outbox.add_control(frame)
+            self._check()
+
+    def fall_behind(self, segment: Segment, sent: int) -> None:
+        """Keep what a short write left of a segment; the cohort has noted it already."""
+        self.outbox = Outbox(self._account())
+        self._transport.want_write(True)
+        self.outbox.add_segment(segment, sent)
+        self._check()
+
+    def offer(self, segment: Segment) -> None:
+        """Keep a whole segment, as earlier bytes are still unsent."""
+        if self.outbox is not None:
+            self.outbox.add_segment(segment)
+            self._check()
+
+    def drain(self) -> None:
+        """Write what is owed until all is sent, the socket is full, or the turn is over."""
+        outbox = self.outbox
+        if outbox is None:
+            return
+        if self._cohort is not None:
+            self._context.hub.flush_cohort(self._cohort)
+        written = 0
+        while written < TURN_BYTES and not outbox.empty and outbox is self.outbox:
+            chunk = outbox.next_bytes()
+            sent = self.write(chunk)
+            outbox.sent(sent)
+            written += sent
+            if sent < len(chunk):
+                return
+        if outbox.empty and outbox is self.outbox:
+            self._catch_up(outbox)
+
+    def finish(self, last: bytes) -> None:
+        """Leave the cohort, complete the frame that is on its way, send the last bytes, and end."""
+        self.leave()
+        outbox, self.outbox = self.outbox, None
+        rest = outbox.only_rest() if outbox else b""
+        self.outbox = Outbox(self._account())
+        self.outbox.add_rest(rest + last)
+        self._transport.want_write(True)
+        self.drain()
+
+    def leave(self) -> None:
+        """Owe no tick any more."""
+        self._ended = True
+        cohort, self._cohort = self._cohort, None
+        if cohort is not None:
+            cohort.leave(self)
+            self._context.hub.index.drop_if_empty(cohort)
+
+    def _catch_up(self, outbox: Outbox) -> None:
+        self._context.hub.metrics.conflated += outbox.conflated_ticks
+        self.outbox = None
+        self._transport.want_write(False)
+        if self._ended:
+            self._transport.finish()
+        elif self._cohort is not None:
+            self._cohort.caught_up(self)
+
+    def _check(self) -> None:
+        if self.queued_bytes > self._context.limits.outbox_bytes and not self._ended:
+            self._overflow()
+
+    def _owing(self) -> Outbox:
+        if self.outbox is None:
+            self.outbox = Outbox(self._account())
+            self._transport.want_write(True)
+            if self._cohort is not None:
+                self._cohort.leave(self)
+                self._cohort.join(self, behind=True)
+        return self.outbox
+
+    def _account(self) -> Account:
+        return Account(
+            self._batched,
+            self._context.limits.outbox_bytes // 2,
+            self._context.hub.index.stream_of,
+            self._conflates,
+            self._snapshot,
+            self._positions,
+        )
+
+    def _conflates(self, stream: Stream) -> bool:
+        terms = self.subscriptions.terms_of(stream.channel, stream.symbol)
+        return terms is None or (terms.delivery == "adaptive" and not stream.is_event)
+
+    def _snapshot(self, symbol: str, channels: Iterable[str]) -> Snapshot:
+        snapshot = self._context.hub.last_values.snapshot(symbol, channels)
+        for channel, seq in snapshot.seqs.items():
+            stream = self._context.hub.index.find(channel, symbol)
+            if stream in self._positions:
+                self._positions[stream] = seq
+        return snapshot
