@@ -48,10 +48,7 @@ class Pacer:
     def __init__(
         self, publish: Publish, *, speed: float, clock: Clock, sleep: Sleep = asyncio.sleep
     ) -> None:
-        if not (math.isfinite(speed) and speed >= 0):
-            raise SettingError(
-                "speed", f"must be 0 or more, was {speed:g} (0 means as fast as possible)"
-            )
+        check_speed(speed)
         self._publish = publish
         self._speed = speed
         self._clock = clock
@@ -107,3 +104,11 @@ class Pacer:
         self._ts_event = int(block.ts_event[stop - 1])
         self._ticks += stop - start
         return stop
+
+
+def check_speed(speed: float) -> None:
+    """Raise a SettingError for what is no speed."""
+    if not (math.isfinite(speed) and speed >= 0):
+        raise SettingError(
+            "speed", f"must be 0 or more, was {speed:g} (0 means as fast as possible)"
+        )

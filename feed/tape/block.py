@@ -7,7 +7,7 @@ memory of tick objects, and a replay that is paced turns only the rows that are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any
 
@@ -72,15 +72,52 @@ class TickBlock:
             low, high = np.searchsorted(part.rows, (start, stop))
             places = part.rows[low:high]
             built = np.empty(high - low, dtype=object)
-            built[:] = list(_build(part, self.ts_event[places], int(low), int(high), times_cut=True))
+            built[:] = list(
+                _build(part, self.ts_event[places], int(low), int(high), times_cut=True)
+            )
             ticks[places - start] = built
-        return ticks.tolist()  # type: ignore[no-any-return]
+        return ticks.tolist()
+
+    def select(self, rows: NDArray[np.integer[Any]]) -> TickBlock:
+        """Give the ticks of these rows, in this order."""
+        places = np.full(len(self), -1, np.int64)
+        places[rows] = np.arange(len(rows))
+        return TickBlock(self.ts_event[rows], tuple(_select(p, rows, places) for p in self.parts))
+
+    def slice(self, start: int, stop: int) -> TickBlock:
+        """Give rows start..stop as a block that shares this one's memory."""
+        return TickBlock(
+            self.ts_event[start:stop], tuple(_slice(p, start, stop) for p in self.parts)
+        )
 
     def cut(self, start_ns: int | None, end_ns: int | None) -> tuple[int, int]:
         """Give the row range with start_ns <= ts_event < end_ns; None is unbounded."""
         low = 0 if start_ns is None else int(np.searchsorted(self.ts_event, start_ns, "left"))
         high = len(self) if end_ns is None else int(np.searchsorted(self.ts_event, end_ns, "left"))
         return low, max(low, high)
+
+
+def _slice(part: Part, start: int, stop: int) -> Part:
+    if part.rows is None:
+        low, high, rows = start, stop, None
+    else:
+        low, high = (int(place) for place in np.searchsorted(part.rows, (start, stop)))
+        rows = part.rows[low:high] - start
+    columns = {name: values[low:high] for name, values in part.columns.items()}
+    return Part(part.kind, rows, part.symbols, part.codes[low:high], columns)
+
+
+def _select(part: Part, rows: NDArray[np.integer[Any]], places: NDArray[np.int64]) -> Part:
+    """Pick a part's share of the selected rows; `places` is where each old row went, or -1."""
+    if part.rows is None:
+        picked, new_rows = rows, None
+    else:
+        moved = places[part.rows]
+        order = np.argsort(moved, kind="stable")
+        picked = order[np.searchsorted(moved[order], 0) :]
+        new_rows = moved[picked]
+    columns = {name: values[picked] for name, values in part.columns.items()}
+    return Part(part.kind, new_rows, part.symbols, part.codes[picked], columns)
 
 
 def _build(
@@ -112,3 +149,40 @@ def block_of(
     names = np.empty(len(symbols), dtype=object)
     names[:] = list(symbols)
     return TickBlock(ts_event, (Part(kind, None, names, codes, columns),))
+
+
+def concatenate(blocks: Sequence[TickBlock]) -> TickBlock:
+    """Join blocks into one in order of time; ties in order of block, then of row.
+
+    Their codes must mean the same symbols; the longest `symbols` is taken to hold them all.
+    """
+    if len(blocks) == 1:
+        return blocks[0]
+    times = np.concatenate([block.ts_event for block in blocks])
+    starts = np.cumsum([0, *(len(block) for block in blocks)])
+    shares: dict[type, list[tuple[Part, NDArray[np.int64]]]] = {}
+    for block, start in zip(blocks, starts.tolist(), strict=False):
+        for part in block.parts:
+            rows = np.arange(len(block)) if part.rows is None else part.rows
+            shares.setdefault(part.kind, []).append((part, rows + start))
+    parts = tuple(_join(kind, share) for kind, share in shares.items())
+    if len(parts) == 1:
+        parts = (replace(parts[0], rows=None),)
+    return TickBlock(times, parts).select(np.argsort(times, kind="stable"))
+
+
+def _join(kind: type, share: Sequence[tuple[Part, NDArray[np.int64]]]) -> Part:
+    parts = [part for part, _ in share]
+    names = [name for name in VALUE_COLUMNS[kind] if any(name in part.columns for part in parts)]
+    return Part(
+        kind,
+        np.concatenate([rows for _, rows in share]),
+        max((part.symbols for part in parts), key=len),
+        np.concatenate([part.codes for part in parts]),
+        {name: np.concatenate([_present(part, name) for part in parts]) for name in names},
+    )
+
+
+def _present(part: Part, name: str) -> NDArray[Any]:
+    values = part.columns.get(name)
+    return np.full(len(part.codes), None, dtype=object) if values is None else values
