@@ -1,0 +1,213 @@
+"""What one client wants and what it was answered, over any number of connections, without I/O.
+
+Each connection begins with `open`; every message received goes through `take`, which gives its
+ticks and tells all the rest as events. What is to be sent is handed back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from feed import codes
+from feed.client.events import Disorder, Event, Gap
+from feed.client.ledger import Ledger
+from feed.client.stats import Stats
+from feed.client.wants import Change, Terms, Wants, subscribes, unsubscribes
+from feed.clock import Clock
+from feed.errors import MessageError
+from feed.protocol.codec import decode
+from feed.protocol.messages import (
+    PROTOCOL_VERSION,
+    Authenticate,
+    Closing,
+    Command,
+    ErrorMessage,
+    Heartbeat,
+    Message,
+    Notice,
+    Rejection,
+    Skipped,
+    Snapshot,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Welcome,
+)
+from feed.ticks import CHANNEL_OF, CHANNELS, Tick
+
+
+class Conversation:
+    """One client's side of protocol 1.
+
+    Attributes:
+        welcome: of the present connection; None before it came.
+        same_epoch: whether it goes on with the numbering of the connection before.
+        subscriptions: what the server last said it sends, channel -> symbols and patterns.
+        rejections: symbol -> why the server does not send it.
+        snapshots: symbol -> the latest one received.
+        sources: name -> state, of the last heartbeat.
+    """
+
+    def __init__(self, *, clock: Clock, tell: Callable[[Event], None]) -> None:
+        self.welcome: Welcome | None = None
+        self.subscriptions: dict[str, list[str]] = {}
+        self.rejections: dict[str, Rejection] = {}
+        self.snapshots: dict[str, Snapshot] = {}
+        self.same_epoch = True
+        self.sources: dict[str, str] = {}
+        self.stats = Stats()
+        self.ledger = Ledger(self._tell_loss)
+        self._clock = clock
+        self._tell = tell
+        self._wants = Wants()
+        self._next_id = 0
+        self._reopening: set[int] = set()
+        self._pending: dict[int, Change] = {}
+        self._answers: dict[int, Subscribed | ErrorMessage | None] = {}
+
+    # Commands
+
+    def subscribe(self, symbols: list[str], channels: list[str], terms: Terms) -> list[Change]:
+        """Make the commands that ask for more; once taken, they also hold for later connections."""
+        for symbol in symbols:
+            self.rejections.pop(symbol, None)
+        return self._number(subscribes(symbols, channels, terms), self._await)
+
+    def unsubscribe(self, symbols: list[str], channels: list[str] | None) -> list[Change]:
+        """Make the commands that ask for less."""
+        return self._number(unsubscribes(symbols, channels), self._await)
+
+    def open(self, token: str | None) -> list[Command]:
+        """Give what a new connection is told after its welcome: who we are, and all we want."""
+        assert self.welcome is not None
+        commands: list[Command] = []
+        if token is not None and self.welcome.authentication != "none":
+            commands.append(Authenticate(token))
+        commands += self._number(self._wants.commands(), lambda own: self._reopening.add(_id(own)))
+        commands += self._pending.values()
+        return commands
+
+    def _number(self, changes: Iterable[Change], note: Callable[[Change], None]) -> list[Change]:
+        numbered = list(changes)
+        for change in numbered:
+            self._next_id += 1
+            change.id = self._next_id
+            note(change)
+        return numbered
+
+    def _await(self, change: Change) -> None:
+        self._pending[_id(change)] = change
+        self._answers[_id(change)] = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the present connection has taken over all that was wanted."""
+        return self.welcome is not None and not self._reopening
+
+    def answer(self, change: Change) -> Subscribed | ErrorMessage | None:
+        """Give the answer to a command, or None while there is none."""
+        return self._answers[_id(change)]
+
+    def forget(self, changes: Iterable[Change]) -> None:
+        """Keep no answers to these commands; one still to come takes effect all the same."""
+        for change in changes:
+            self._answers.pop(_id(change), None)
+
+    # Messages
+
+    def lost(self) -> None:
+        """Take note that the connection has ended: the next one asks for everything anew."""
+        self.welcome = None
+        self._reopening.clear()
+
+    def take(self, messages: list[str | bytes]) -> list[Tick]:
+        """Take in messages in the order they came, and give their ticks.
+
+        Raises:
+            MessageError: one is not of this protocol.
+        """
+        ticks: list[Tick] = []
+        counted = 0
+        for data in messages:
+            message = decode(data)
+            if type(message) is list:
+                ticks += message
+            elif type(message) in CHANNEL_OF:
+                ticks.append(message)  # type: ignore[arg-type]
+            else:
+                self.ledger.take(ticks[counted:])
+                counted = len(ticks)
+                self._hear(message)  # type: ignore[arg-type]
+        self.ledger.take(ticks[counted:] if counted else ticks)
+        if ticks:
+            self.stats.ticks += len(ticks)
+            self.stats.latencies.add(self._clock.now_ns() - ticks[-1].ts_out)
+        return ticks
+
+    def _hear(self, message: Message) -> None:
+        match message:
+            case Welcome():
+                self._greet(message)
+            case Subscribed():
+                self._settle(message)
+            case Snapshot():
+                self.snapshots[message.symbol] = message
+                self.ledger.snapshot(message)
+                self._tell(message)
+            case Skipped():
+                self.stats.skipped += message.count
+                self.ledger.skipped(message)
+                self._tell(message)
+            case ErrorMessage():
+                self._refuse(message)
+            case Heartbeat():
+                self.sources = message.sources
+            case Notice() | Closing():
+                self._tell(message)
+
+    def _greet(self, welcome: Welcome) -> None:
+        if welcome.protocol != PROTOCOL_VERSION:
+            text = f"the server speaks protocol {welcome.protocol}, this client {PROTOCOL_VERSION}"
+            raise MessageError(codes.BAD_MESSAGE, text)
+        self.welcome = welcome
+        self.same_epoch = self.ledger.welcome(welcome.epoch)
+        if not self.same_epoch:
+            self.snapshots.clear()
+
+    def _settle(self, ack: Subscribed) -> None:
+        self.subscriptions = ack.subscriptions
+        self.rejections.update((rejection.symbol, rejection) for rejection in ack.rejected)
+        refused = [rejection.symbol for rejection in ack.rejected]
+        change = self._answered(ack)
+        if isinstance(change, Subscribe):
+            terms = Terms(change.delivery, change.interval_ms, change.snapshot)
+            self._wants.add(change.channels, set(change.symbols).difference(refused), terms)
+        elif isinstance(change, Unsubscribe):
+            self._wants.drop(change.channels or CHANNELS, change.symbols)
+            self.ledger.keep(ack.subscriptions)
+
+    def _refuse(self, error: ErrorMessage) -> None:
+        if self._answered(error) is None:
+            self._tell(error)
+
+    def _answered(self, answer: Subscribed | ErrorMessage) -> Change | None:
+        """File an answer; gives its command, unless that was only repeated on reconnecting."""
+        if not isinstance(answer.id, int):
+            return None
+        self._reopening.discard(answer.id)
+        if answer.id in self._answers:
+            self._answers[answer.id] = answer
+        return self._pending.pop(answer.id, None)
+
+    def _tell_loss(self, loss: Gap | Disorder) -> None:
+        if isinstance(loss, Gap):
+            self.stats.gaps += 1
+            self.stats.lost += loss.count
+        else:
+            self.stats.disorders += 1
+        self._tell(loss)
+
+
+def _id(change: Change) -> int:
+    assert isinstance(change.id, int)
+    return change.id

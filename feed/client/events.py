@@ -1,0 +1,137 @@
+"""What a connection tells beside its ticks.
+
+The server's own `Snapshot`, `Skipped`, `Notice`, `ErrorMessage` and `Closing` (feed.protocol)
+are events too, as they arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final, Literal
+
+import msgspec
+
+from feed.protocol.messages import Closing, ErrorMessage, Notice, Skipped, Snapshot
+
+__all__ = [
+    "Closing",
+    "Disconnect",
+    "Disorder",
+    "ErrorMessage",
+    "Event",
+    "EventStream",
+    "Gap",
+    "Notice",
+    "Reconnected",
+    "Skipped",
+    "Snapshot",
+    "Stale",
+]
+
+EVENTS_KEPT: Final = 10_000
+"""Events that wait for a slow reader; beyond that the oldest are dropped, and counted."""
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Ticks of one stream that were lost: neither received nor announced as skipped.
+
+    Both ends are included. After a reconnect it is exactly what was published meanwhile.
+    """
+
+    channel: str
+    symbol: str
+    first_seq: int
+    last_seq: int
+
+    @property
+    def count(self) -> int:
+        """How many ticks were lost."""
+        return self.last_seq - self.first_seq + 1
+
+
+class Disorder(msgspec.Struct, frozen=True):
+    """A seq that came a second time (`duplicate`), or after its gap was told (`late`)."""
+
+    channel: str
+    symbol: str
+    seq: int
+    reason: Literal["duplicate", "late"]
+
+
+class Disconnect(msgspec.Struct, frozen=True):
+    """The connection was lost, and another is being tried.
+
+    `code` is the WebSocket close code, or 1006 when there was none.
+    """
+
+    code: int
+    reason: str
+
+
+class Stale(msgspec.Struct, frozen=True):
+    """Nothing came for three heartbeat intervals: the connection is given up as dead."""
+
+    silent_s: float
+
+
+class Reconnected(msgspec.Struct, frozen=True):
+    """A new connection has taken the subscriptions over, after this many attempts.
+
+    With `same_epoch` false the numbering began anew: what was missed has no numbers.
+    """
+
+    attempts: int
+    same_epoch: bool
+
+
+Event = (
+    Gap
+    | Disorder
+    | Disconnect
+    | Stale
+    | Reconnected
+    | Snapshot
+    | Skipped
+    | Notice
+    | ErrorMessage
+    | Closing
+)
+
+
+class EventStream:
+    """Events from its creation on, as an async iterator that ends with its connection.
+
+    Attributes:
+        dropped: events lost because this reader was more than `EVENTS_KEPT` behind.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._events: deque[Event] = deque()
+        self._arrived = asyncio.Event()
+        self._ended = False
+
+    def put(self, event: Event) -> None:
+        """Hand an event over; never blocks."""
+        if len(self._events) == EVENTS_KEPT:
+            self._events.popleft()
+            self.dropped += 1
+        self._events.append(event)
+        self._arrived.set()
+
+    def end(self) -> None:
+        """Let the iteration stop after what has come."""
+        self._ended = True
+        self._arrived.set()
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._events:
+            if self._ended:
+                raise StopAsyncIteration
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._events.popleft()

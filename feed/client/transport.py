@@ -1,0 +1,257 @@
+"""One WebSocket connection of the client, on asyncio alone: the only module here with sockets.
+
+Reading stops when nobody takes the messages, so that a slow program pushes back on TCP and the
+server's delivery contract applies to it. At most two socket reads (512 KiB) and one unfinished
+message are held. HTTP_PROXY is not obeyed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import socket
+import ssl
+from typing import Final, Protocol
+
+from feed.client.frames import Frame, FrameReader, client_close, client_frame
+from feed.client.handshake import (
+    HEAD_LIMIT_BYTES,
+    Address,
+    check_answer,
+    failed,
+    is_http,
+    new_key,
+    request,
+)
+from feed.codes import CloseCode
+from feed.errors import ConnectionFailed
+from feed.protocol.frames import FrameError, Opcode, read_close
+
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+"""The largest message taken: batches stay below 256 KiB, but an ack grows with its set."""
+
+CLOSE_TIMEOUT_S: Final = 1.0
+_BACKLOG_BYTES: Final = 64 * 1024
+_ABNORMAL: Final = 1006
+_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
+
+
+class Disconnected(Exception):
+    """The connection has ended; `code` is 1006 when it ended without a close frame."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}".rstrip())
+        self.code = code
+        self.reason = reason
+
+
+class Transport(Protocol):
+    """What a connection asks of its transport."""
+
+    async def receive(self, timeout_s: float | None) -> list[str | bytes]:
+        """Give every message that has come, at least one; being cancelled loses none.
+
+        Raises:
+            Disconnected: after the last message before the end.
+            TimeoutError: nothing came within `timeout_s` of this call.
+        """
+
+    def send(self, message: bytes) -> None:
+        """Send a small text message; after the end it is dropped."""
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+
+    async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Close, give the server a moment for its own close, then drop the socket."""
+
+
+class Socket(asyncio.BufferedProtocol):
+    """The transport over TCP or TLS."""
+
+    _tcp: asyncio.Transport
+
+    def __init__(self, address: Address) -> None:
+        """`opened` is done when the handshake is, or has its ConnectionFailed or OSError."""
+        loop = asyncio.get_running_loop()
+        self.opened: asyncio.Future[None] = loop.create_future()
+        self._lost: asyncio.Future[None] = loop.create_future()
+        self._address = address
+        self._key = new_key()
+        self._head = bytearray(HEAD_LIMIT_BYTES)
+        self._head_end = 0
+        self._reader: FrameReader | None = None
+        self._messages: list[str | bytes] = []
+        self._ended: Disconnected | None = None
+        self._paused = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._tcp = transport  # type: ignore[assignment]
+        self._tcp.write(request(self._address, self._key))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if self._reader is None:
+            return memoryview(self._head)[self._head_end :]
+        return self._reader.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._reader is None:
+            self._read_head(nbytes)
+        elif self._ended is None:
+            self._read_frames(nbytes)
+
+    def abort(self) -> None:
+        """Drop the socket at once."""
+        self._tcp.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(_ABNORMAL, _say(exc) if isinstance(exc, OSError) else "connection lost")
+        self._lost.set_result(None)
+        self._open(exc or ConnectionResetError())
+
+    def _read_head(self, count: int) -> None:
+        self._head_end += count
+        head, end, early = self._head[: self._head_end].partition(b"\r\n\r\n")
+        if not end and is_http(head) and self._head_end < HEAD_LIMIT_BYTES:
+            return
+        try:
+            check_answer(self._address, self._key, bytes(head))
+        except ConnectionFailed as error:
+            self._open(error)
+            self._tcp.abort()
+        else:
+            self._open(None)
+            self._reader = FrameReader(limit_bytes=MAX_MESSAGE_BYTES)
+            self._reader.room()[: len(early)] = early
+            self._read_frames(len(early))
+
+    def _open(self, error: Exception | None) -> None:
+        if self.opened.done():
+            return
+        if error is None:
+            self.opened.set_result(None)
+        else:
+            self.opened.set_exception(error)
+
+    def _read_frames(self, count: int) -> None:
+        assert self._reader is not None
+        behind = bool(self._messages)
+        arrived: list[Frame] = []
+        try:
+            try:
+                self._reader.take(count, arrived)
+            finally:
+                self._sort(arrived)
+        except FrameError as error:
+            self._finish(error.close_code, str(error))
+        if behind and not self._paused:
+            self._paused = True
+            self._tcp.pause_reading()
+        if self._messages:
+            self._wake()
+
+    def _sort(self, arrived: list[Frame]) -> None:
+        """Keep the messages, answer the control frames; after a close frame nothing counts."""
+        for opcode, body in arrived:
+            if opcode < Opcode.CLOSE:
+                self._messages.append(body)
+                continue
+            assert isinstance(body, bytes)
+            if opcode == Opcode.CLOSE:
+                return self._finish(*read_close(body))
+            if opcode == Opcode.PING and self._tcp.get_write_buffer_size() < _BACKLOG_BYTES:
+                self._tcp.write(client_frame(Opcode.PONG, body))
+
+    def _finish(self, code: int, reason: str) -> None:
+        """Send a close frame of this code, and close."""
+        self._end(code, reason)
+        self._tcp.write(client_close(code))
+        self._tcp.close()
+
+    def _end(self, code: int, reason: str) -> None:
+        if self._ended is None:
+            self._ended = Disconnected(code, reason)
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def receive(self, timeout_s: float | None) -> list[str | bytes]:
+        while not self._messages:
+            if self._ended is not None:
+                raise Disconnected(self._ended.code, self._ended.reason)
+            self._resume()
+            self._waiter = asyncio.get_running_loop().create_future()
+            async with asyncio.timeout(timeout_s):
+                await self._waiter
+        messages, self._messages = self._messages, []
+        return messages
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._tcp.resume_reading()
+
+    def send(self, message: bytes) -> None:
+        if self._ended is None:
+            self._tcp.write(client_frame(Opcode.TEXT, message))
+
+    async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        if self._ended is None:
+            self._tcp.write(client_close(code, reason))
+            self._end(code, reason)
+            self._messages.clear()
+            self._resume()
+        try:
+            await asyncio.wait((self._lost,), timeout=CLOSE_TIMEOUT_S)
+        finally:
+            self._tcp.abort()
+
+
+async def dial(
+    address: Address, *, tls: ssl.SSLContext | None = None, timeout_s: float = 10.0
+) -> Socket:
+    """Open a WebSocket; `tls` replaces the system's certificates for wss://.
+
+    Raises:
+        ConnectionFailed: it cannot be opened; a HandshakeRefused where HTTP gave a status.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _open(address, tls)
+    except TimeoutError:
+        raise failed(address, f"no answer within {timeout_s:g} s") from None
+    except OSError as error:
+        raise failed(address, _say(error)) from None
+
+
+async def _open(address: Address, tls: ssl.SSLContext | None) -> Socket:
+    context = (tls or ssl.create_default_context()) if address.secure else None
+    _, link = await asyncio.get_running_loop().create_connection(
+        lambda: Socket(address), address.host, address.port, ssl=context
+    )
+    try:
+        await link.opened
+    except BaseException:
+        link.abort()
+        raise
+    return link
+
+
+def _say(error: OSError) -> str:
+    """Say in a few words why a connection was not made or did not last."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {(error.reason or 'unknown reason').lower().replace('_', ' ')}"
+    if isinstance(error, socket.gaierror):
+        return "no such host"
+    found = _ERRNO.search(str(error))  # several addresses tried: asyncio only joins the texts
+    number = error.errno or (int(found[1]) if found else 0)
+    if number == errno.ECONNREFUSED:
+        return "connection refused (is `feed serve` running?)"
+    return os.strerror(number).lower() if number else "the connection was closed"
