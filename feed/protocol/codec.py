@@ -37,7 +37,7 @@ ALLOWED: Final = {
     "resume": 'an object such as {"epoch":"k3f9","quotes":{"AAPL":1041}}',
 }
 
-_UNKNOWN_TYPE: Final = re.compile(r"Invalid value '.*' - at `\$\.type`$")
+_UNKNOWN_TYPE: Final = re.compile(r"Invalid value '.*' - at `\$\.type`$", re.DOTALL)
 _FIELD: Final = re.compile(r"at `\$\.(\w+)|required field `(\w+)`$")
 
 

@@ -6,6 +6,7 @@ unmasked, so one frame serves every session. A reader between two messages holds
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -98,24 +99,24 @@ class FrameReader:
         """Whether it holds nothing, so that a new reader could take its place."""
         return not self._buffer and self._fragments is None
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """Take bytes from the socket and give what is now complete, in order.
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Take bytes from the socket and give, one by one, what is now complete; exhaust it.
+
+        Nothing is read beyond a close.
 
         Raises:
-            FrameError: the rest of the connection is not to be read.
+            FrameError: after what came before; the rest of the connection is not to be read.
         """
         buffer = self._buffer + data if self._buffer else data
-        frames: list[Frame] = []
         place = 0
         while (found := self._next(buffer, place)) is not None:
             first, payload, place = found
             frame = self._accept(first, payload)
             if frame is not None:
-                frames.append(frame)
+                yield frame
                 if frame.opcode == Opcode.CLOSE:
                     break
         self._buffer = buffer[place:]
-        return frames
 
     def _next(self, buffer: bytes, place: int) -> tuple[int, bytes, int] | None:
         if len(buffer) - place < 2:

@@ -17,6 +17,9 @@ PROTOCOL_VERSION = 1
 Id = int | Annotated[str, msgspec.Meta(max_length=64)] | None
 """A command's own label, echoed in its answer."""
 
+Seq = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A seq that a client names; bounded, so that the answer can be encoded."""
+
 Delivery = Literal["adaptive", "all", "latest"]
 Authentication = Literal["none", "optional", "required"]
 SkipReason = Literal["conflated"]
@@ -35,10 +38,10 @@ class Resume(msgspec.Struct):
     """The last seq received of each stream, by channel and symbol."""
 
     epoch: str
-    quotes: dict[str, int] = {}
-    trades: dict[str, int] = {}
-    bars: dict[str, int] = {}
-    status: dict[str, int] = {}
+    quotes: dict[str, Seq] = {}
+    trades: dict[str, Seq] = {}
+    bars: dict[str, Seq] = {}
+    status: dict[str, Seq] = {}
 
 
 class Subscribe(Command, tag="subscribe"):

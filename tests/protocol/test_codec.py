@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+import string
+from contextlib import suppress
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feed import codes
+from feed.errors import MessageError
+from feed.protocol.codec import COMMANDS, decode, describe, encode, encode_ticks, read_command
+from feed.protocol.messages import AnyCommand, Ping, Subscribe
+from feed.ticks import Bar, Quote, Status, Tick, Trade
+
+SHOWN = frozenset(string.printable) - frozenset("\r\n\t\v\f")
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+whole = st.integers(0, 2**63 - 1)
+sizes = st.none() | whole | finite.filter(lambda size: size != int(size))
+names = st.text(string.ascii_letters, min_size=1, max_size=8)
+words = st.text(max_size=20)
+
+quotes = st.builds(Quote, names, whole, whole, finite, sizes, finite, sizes, whole)
+trades = st.builds(Trade, names, whole, whole, finite, sizes, whole)
+bars = st.builds(
+    Bar, names, whole, st.sampled_from(["1s", "1m"]), whole, finite, finite, finite, finite,
+    sizes, st.none() | finite, st.none() | whole, whole, st.sampled_from(["trades", "quotes"]),
+)  # fmt: skip
+statuses = st.builds(Status, names, whole, whole, words, st.none() | words, whole)
+ticks: st.SearchStrategy[Tick] = st.one_of(quotes, trades, bars, statuses)
+
+scalars = st.none() | st.booleans() | st.integers() | finite | st.text()
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+fields = st.sampled_from(
+    ["type", "id", "symbols", "channels", "delivery", "interval_ms", "snapshot", "resume", "token"]
+)
+almost = st.builds(
+    lambda kind, rest: {**rest, "type": kind},
+    st.sampled_from(sorted(COMMANDS)),
+    st.dictionaries(fields, values | st.lists(st.text())),
+)
+
+
+def refusal(data: bytes) -> MessageError:
+    with pytest.raises(MessageError) as caught:
+        read_command(data)
+    return caught.value
+
+
+def check_command_or_short_error(data: bytes) -> None:
+    try:
+        assert isinstance(read_command(data), get_args(AnyCommand))
+    except MessageError as error:
+        text = str(error)
+        assert len(text) < 300
+        assert set(text) <= SHOWN
+
+
+@given(values | almost)
+def test_any_json_is_a_command_or_an_error_of_one_short_printable_line(value: Any) -> None:
+    check_command_or_short_error(json.dumps(value).encode())
+
+
+@given(st.binary())
+def test_any_bytes_are_a_command_or_an_error_of_one_short_printable_line(data: bytes) -> None:
+    check_command_or_short_error(data)
+
+
+@given(st.lists(ticks))
+def test_a_burst_encodes_as_its_ticks_one_by_one(burst: list[Tick]) -> None:
+    assert encode_ticks(burst) == [encode(tick) for tick in burst]
+
+
+@given(ticks)
+def test_a_tick_reads_back_as_it_was_written(tick: Tick) -> None:
+    assert decode(encode(tick)) == tick
+
+
+@given(st.lists(ticks))
+def test_a_batch_reads_back_as_its_ticks(burst: list[Tick]) -> None:
+    assert decode(b"[" + b",".join(encode_ticks(burst)) + b"]") == burst
+
+
+@given(st.text().filter(lambda kind: kind not in COMMANDS and not kind.isalpha()))
+def test_a_message_of_an_unknown_type_reads_as_no_ticks(kind: str) -> None:
+    assert decode(json.dumps({"type": kind, "value": 1})) == []
+
+
+@given(st.binary() | values.map(lambda value: json.dumps(value).encode()))
+def test_whatever_a_server_sends_is_read_or_refused_by_a_message_error(data: bytes) -> None:
+    with suppress(MessageError):
+        decode(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not json",
+        b'{"type":"ping"',
+        b'{"type":"ping","id":NaN}',
+        b'{"type":"ping","id":Infinity}',
+        b'{"type":"ping","id":1e999}',
+        b'{"type":"ping","id":"\\ud800"}',
+        b'{"type":"ping","id":"\xff"}',
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_not_json_is_bad_json(data: bytes) -> None:
+    assert refusal(data).code == codes.BAD_JSON
+
+
+@pytest.mark.parametrize(
+    ("data", "was"),
+    [
+        (b"[]", "a list"),
+        (b"5", "5"),
+        (b"null", "null"),
+        (b"true", "true"),
+        (b'"ping"', "'ping'"),
+    ],
+)
+def test_a_message_must_be_an_object(data: bytes, was: str) -> None:
+    error = refusal(data)
+    assert error.code == codes.BAD_MESSAGE
+    assert str(error) == f"message must be an object, was {was}"
+
+
+@pytest.mark.parametrize("kind", ['"nosuch"', "5", "null", "[]", '{"a":1}'])
+def test_an_unknown_type_is_told_the_known_ones(kind: str) -> None:
+    error = refusal(b'{"type":%s,"id":9}' % kind.encode())
+    assert error.code == codes.UNKNOWN_TYPE
+    assert error.id == 9
+    assert "authenticate, ping, subscribe, unsubscribe" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ('"symbols":"AAPL"', "symbols must be a list of strings, was 'AAPL'"),
+        ('"symbols":["A",1]', "symbols must be a list of strings, was a list with 1 at 1"),
+        ('"channels":["quotes"]', "symbols must be a list of strings, was missing"),
+        ('"symbols":[],"snapshot":1', "snapshot must be true or false, was 1"),
+        ('"symbols":[],"delivery":"fast"', "delivery must be 'adaptive', 'all' or 'latest', was"),
+        ('"symbols":[],"interval_ms":1', "interval_ms must be an integer from 10 to 60000, was 1"),
+        ('"symbols":[],"resume":{"epoch":1}', "resume must be an object such as"),
+        ('"symbols":[],"resume":{"epoch":"e","quotes":{"A":-1}}', "resume must be an object such"),
+        (
+            '"symbols":[],"resume":{"epoch":"e","quotes":{"A":18446744073709551615}}',
+            "resume must be an object such as",
+        ),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_named_with_what_is_allowed(fields: str, text: str) -> None:
+    error = refusal(b'{"type":"subscribe","id":"x",%s}' % fields.encode())
+    assert error.code == codes.BAD_MESSAGE
+    assert error.id == "x"
+    assert str(error).startswith(text)
+
+
+@pytest.mark.parametrize("own", ["1.5", "true", "[]", '"%s"' % ("x" * 65), "1e30"])
+def test_an_id_that_cannot_be_echoed_is_not(own: str) -> None:
+    error = refusal(b'{"type":"ping","id":%s}' % own.encode())
+    assert str(error).startswith("id must be an integer or a string of at most 64 characters")
+    assert error.id is None
+
+
+def test_a_command_is_read_from_text_with_and_without_optional_fields() -> None:
+    assert read_command(b'{"type":"ping"}') == Ping()
+    assert read_command(b'{"type":"subscribe","symbols":["A"],"id":1}') == Subscribe(["A"], id=1)
+
+
+@given(values)
+def test_a_value_is_described_in_at_most_64_printable_characters(value: object) -> None:
+    text = describe(value)
+    assert 0 < len(text) <= 64
+    assert set(text) <= SHOWN
