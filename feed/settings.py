@@ -1,23 +1,26 @@
 """Every setting of a feed process, and where its value came from.
 
 A value is looked for among the flags, then in the variable FEED_<NAME>, then in the TOML file, and
-else is the default. docs/SETTINGS.md is generated from this module.
+else is the default. docs/SETTINGS.md is `feed serve --show-settings=markdown`.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from feed.errors import SettingError
 
 Parse = Callable[[Any], Any]
+
+_NANOSECONDS: Final = re.compile(r"-?[0-9]{9,20}")  # eight digits are a date
 
 
 def text(value: Any) -> str:
@@ -58,9 +61,13 @@ def number(low: float, high: float, note: str = "") -> Parse:
     def parse(value: Any) -> float:
         try:
             found = float(value) if isinstance(value, str | int | float) else None
-        except ValueError:
+        except (ValueError, OverflowError):
             found = None
-        if found is None or isinstance(value, bool) or not (isfinite(found) and low <= found <= high):
+        if (
+            found is None
+            or isinstance(value, bool)
+            or not (isfinite(found) and low <= found <= high)
+        ):
             raise ValueError(f"must be a number from {low:g} to {high:g}{note}")
         return found
 
@@ -81,9 +88,11 @@ def choice(*allowed: str) -> Parse:
 def texts(value: Any) -> tuple[str, ...]:
     """Take a list of texts; one text may hold several, parted by commas."""
     items = value.split(",") if isinstance(value, str) else value
-    if not isinstance(items, list | tuple) or not all(isinstance(own, str) for own in items):
-        raise ValueError("must be a list of texts")
-    return tuple(own for own in items if own)
+    if not isinstance(items, list | tuple) or not all(
+        own and isinstance(own, str) for own in items
+    ):
+        raise ValueError("must be a list of texts that are not empty")
+    return tuple(items)
 
 
 def pairs(value: Any) -> tuple[tuple[str, str], ...]:
@@ -100,11 +109,12 @@ def moment(value: Any) -> int:
     """Take ISO 8601 (UTC where no zone is given) or integer nanoseconds; gives nanoseconds."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.lstrip("-").isdigit() and len(value) > 8:
-        return int(value)
+    written = str(value)  # TOML has dates and times of its own
+    if _NANOSECONDS.fullmatch(written):
+        return int(written)
     try:
-        at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        at = datetime.fromisoformat(written)
+    except ValueError:
         raise ValueError("must be ISO 8601 or integer nanoseconds since 1970") from None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     seconds = int(at.replace(microsecond=0).timestamp())
@@ -134,9 +144,7 @@ class Settings:
     loop: bool = setting(False, flag, "start over when the tape ends")
     start: int | None = setting(None, moment, "first ts_event to replay", "TIME")
     end: int | None = setting(None, moment, "ts_event to stop before", "TIME")
-    symbol: str | None = setting(
-        None, text, "symbol of tapes that have no symbol column", "SYMBOL"
-    )
+    symbol: str | None = setting(None, text, "symbol of tapes that have no symbol column", "SYMBOL")
     map: tuple[tuple[str, str], ...] = setting(
         (), pairs, "the tape's name of a column, such as bid=BidPrice", "NAME=COLUMN"
     )
@@ -231,7 +239,7 @@ def _read_file(file: str | None) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        stored = tomllib.loads(Path(file).read_text())
+        stored = tomllib.loads(Path(file).read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingError("--config", f"cannot be read: {file}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

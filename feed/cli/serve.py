@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import fields
 from typing import Any
 
@@ -22,6 +21,22 @@ Settings come from flags, then FEED_* variables, then the TOML file of --config,
 
 DEFAULT_COUNT = "100"
 
+REFERENCE = """\
+# Settings of `feed serve`
+
+A value comes from the flag, else from the variable, else from the TOML file that `--config FILE`
+names (`port = 9000`), else it is the default. `feed serve --show-settings` prints each value and
+where it came from. Lists are flags given several times, or texts parted by commas in a variable.
+Times are ISO 8601 (UTC where no zone is given) or integer nanoseconds since 1970.
+
+A value that is not allowed ends the process with exit code 2, an address that cannot be had or a
+tape that cannot be read with 1; either way with one line that says why.
+
+This page is generated: `feed serve --show-settings=markdown > docs/SETTINGS.md`.
+
+| setting | flag | variable | default | what it does |
+|---|---|---|---|---|"""
+
 
 def add(commands: Any) -> None:
     """Declare the command; every setting is a flag of the same name."""
@@ -39,7 +54,11 @@ def add(commands: Any) -> None:
         parser.add_argument(f"--{own.name.replace('_', '-')}", **_argument(own))
     parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
     parser.add_argument(
-        "--show-settings", action="store_true", help="print every setting and its origin, and exit"
+        "--show-settings",
+        nargs="?",
+        const="table",
+        choices=("table", "markdown"),
+        help="print every setting and its origin (or docs/SETTINGS.md), and exit",
     )
 
 
@@ -63,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
     loaded = load(vars(args), file=args.config)
     if args.show_settings:
-        show(loaded)
+        print(markdown() if args.show_settings == "markdown" else table(loaded))
         return 0
     import asyncio
 
@@ -84,10 +103,35 @@ def announce(address: str) -> None:
     print("watch it with: feed tail   stop it with: Ctrl-C", flush=True)
 
 
-def show(loaded: Any) -> None:
-    """Print each setting, its value and where that came from."""
-    for own in fields(loaded.settings):
-        value = getattr(loaded.settings, own.name)
-        shown = "" if value is None else value
-        origin = loaded.of.get(own.name, "default")
-        print(f"{own.name:24} {shown!s:24} {origin}", file=sys.stdout)
+def table(loaded: Any) -> str:
+    """Give each setting, its value and where that came from, one per line."""
+    return "\n".join(
+        f"{own.name:24} {_shown(getattr(loaded.settings, own.name)):24} "
+        f"{loaded.of.get(own.name, 'default')}"
+        for own in fields(loaded.settings)
+    )
+
+
+def markdown() -> str:
+    """Give what docs/SETTINGS.md holds."""
+    from feed.settings import Settings
+
+    rows = [REFERENCE]
+    for own in fields(Settings):
+        flag = f"--{own.name.replace('_', '-')} {own.metadata['metavar']}".strip()
+        default = f"`{_shown(own.default)}`" if _shown(own.default) else ""
+        cells = (f"`{own.name}`", f"`{flag}`", f"`FEED_{own.name.upper()}`", default)
+        row = (cell.replace("|", r"\|") for cell in (*cells, own.metadata["help"]))
+        rows.append(f"| {' | '.join(row)} |")
+    return "\n".join(rows)
+
+
+def _shown(value: Any) -> str:
+    """Write a value the way that a variable takes it."""
+    if isinstance(value, tuple):
+        return ",".join("=".join(own) if isinstance(own, tuple) else own for own in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "" if value is None else str(value)

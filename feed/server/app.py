@@ -64,8 +64,8 @@ def bind(host: str, port: int, send_buffer_bytes: int) -> list[socket.socket]:
     """
     try:
         sockets = bind_sockets(port, host)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, UnicodeError) as error:  # the latter of a name that is no name, such as ".."
+        reason = getattr(error, "strerror", None) or str(error)
         text = f"cannot listen on {host}:{port}: {reason.lower()} (choose another with --port)"
         raise ListenError(text) from None
     for sock in sockets:
