@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from feed.ticks import Tick
+
+if TYPE_CHECKING:
+    from feed.sources.pace import Position
 
 Publish = Callable[[list[Tick]], None]
 """Hand a burst of unstamped ticks to the tickerplant. Synchronous; the ticks are the feed's then."""
@@ -24,15 +27,21 @@ class Source(Protocol):
         symbols: every symbol it will ever publish, or None when that cannot be known before
             (then any well-formed symbol may be subscribed).
         state: live, paused, ended or stalled.
+        total: ticks of one pass, or None when that is not known.
+        position: the tape time and count of what has been published.
     """
 
     name: str
+    total: int | None
 
     @property
     def symbols(self) -> frozenset[str] | None: ...
 
     @property
     def state(self) -> SourceState: ...
+
+    @property
+    def position(self) -> Position: ...
 
     async def run(self, publish: Publish) -> None:
         """Publish ticks in order until the end or cancellation.
