@@ -31,9 +31,9 @@ class Burst:
 
     def entry(self, item: bytes) -> tuple[Tick, bytes]:
         """Give the tick and the payload of a pending frame or payload."""
-        if not self._entries:
-            for tick, payload in zip(self.ticks, self.payloads, strict=True):
-                self._entries[payload] = self._entries[text_frame(payload)] = (tick, payload)
+        known = len(self._entries) // 2
+        for tick, payload in zip(self.ticks[known:], self.payloads[known:], strict=True):
+            self._entries[payload] = self._entries[text_frame(payload)] = (tick, payload)
         return self._entries[item]
 
 

@@ -27,9 +27,10 @@ class Subscriptions:
 
     Attributes:
         digest: equal sets have equal digests; unequal ones almost never.
+        intervals_ms: of all `latest` terms.
     """
 
-    __slots__ = ("_terms", "_wildcards", "digest")
+    __slots__ = ("_terms", "_wildcards", "digest", "intervals_ms")
 
     def __init__(self, terms: Mapping[Subscription, Terms] | None = None) -> None:
         self._terms = dict(terms or {})
@@ -39,6 +40,8 @@ class Subscriptions:
             reverse=True,
         )
         self.digest = hash(frozenset(self._terms.items()))
+        distinct = set(self._terms.values())
+        self.intervals_ms = tuple(sorted({own.interval_ms for own in distinct} - {0}))
 
     def __len__(self) -> int:
         return len(self._terms)

@@ -114,6 +114,8 @@ class Delivery:
         self._cohort = new
         if old is not None and old is not new:
             hub.index.drop_if_empty(old)
+        for interval_ms in after.intervals_ms:
+            self._every(interval_ms)
 
     def begin(self, stream: Stream, *, snapshot: bool) -> None:
         """Account for a stream from here on: from its snapshot, or from its next tick."""
@@ -143,24 +145,22 @@ class Delivery:
 
     # Delivery at an interval
 
-    def every(self, interval_ms: int) -> None:
-        """Look for newer ticks of the streams with this interval, again and again."""
+    def _every(self, interval_ms: int) -> None:
         if interval_ms not in self._intervals_ms:
             self._intervals_ms += (interval_ms,)
             self._context.later(interval_ms / 1000, lambda: self._take_latest(interval_ms))
 
     def _take_latest(self, interval_ms: int) -> None:
         self._intervals_ms = tuple(own for own in self._intervals_ms if own != interval_ms)
-        if self._cohort is None:
+        if self._cohort is None or interval_ms not in self.subscriptions.intervals_ms:
             return
         due = [own for own in self._cohort.latest if self._interval_ms(own) == interval_ms]
         for stream in due:
             position = self._positions.setdefault(stream, 0)
             if stream.seq > position:
                 self._owing().add_newest(stream, position + 1)
-        if due:
-            self.every(interval_ms)
-            self.drain()
+        self._every(interval_ms)
+        self.drain()
 
     def _interval_ms(self, stream: Stream) -> int:
         terms = self.subscriptions.terms_of(stream.channel, stream.symbol)
@@ -252,7 +252,7 @@ class Delivery:
     def _account(self) -> Account:
         return Account(
             self._batched,
-            self._context.limits.outbox_bytes // 2,
+            self._context.limits.watermark_bytes,
             self._context.hub.index.stream_of,
             self._conflates,
             self._snapshot,

@@ -10,7 +10,7 @@ class Limits:
     """Bounds of one session; docs/SETTINGS.md has the settings behind them.
 
     Attributes:
-        outbox_bytes: unsent bytes that end a session with 4001; conflation begins at half of it.
+        outbox_bytes: unsent bytes that end a session with 4001.
         subscriptions: (channel, pattern) pairs it may hold.
         wildcards: how many of those may be patterns.
         message_bytes: the largest command.
@@ -20,3 +20,8 @@ class Limits:
     subscriptions: int = 10_000
     wildcards: int = 100
     message_bytes: int = 65_536
+
+    @property
+    def watermark_bytes(self) -> int:
+        """Unsent bytes above which state is conflated; half the limit leaves room for events."""
+        return self.outbox_bytes // 2

@@ -7,7 +7,8 @@ conflated: of such a stream only the first unsent seq is kept, and what goes out
 with `all`, are kept one by one, up to the limit.
 
 Snapshots wait here in the same way: only the symbol is kept, and ticks of a stream whose snapshot
-is still to come are dropped, because the snapshot will include them.
+is still to come are dropped, because the snapshot will include them. While anything is owed in
+one of these ways, segments are taken apart at once, so that no tick overtakes or repeats another.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final, NamedTuple
 
 from feed.hub.cohort import BATCH_TICKS, Segment, batch_frame
@@ -26,7 +26,7 @@ from feed.protocol.messages import Skipped, Snapshot
 from feed.ticks import Tick
 
 CHUNK_BYTES: Final = 65_536
-"""About how much of each kind is prepared at a time; it bounds the work of one turn."""
+"""About how much of each kind is prepared at a time, at most; it bounds the work of one turn."""
 
 
 class Entry(NamedTuple):
@@ -56,6 +56,11 @@ class Account:
     conflates: Callable[[Stream], bool]
     snapshot: Callable[[str, Iterable[str]], Snapshot]
     positions: dict[Stream, int]
+
+    @property
+    def chunk_bytes(self) -> int:
+        """How much of each kind is prepared at a time: little beside the limit."""
+        return min(CHUNK_BYTES, self.watermark_bytes // 4)
 
 
 class Outbox:
@@ -120,7 +125,7 @@ class Outbox:
         if sent:
             self._head_segment = segment
             self.add_rest(segment.buffer[sent:])
-        elif self._conflating or self._awaiting:
+        elif self._conflating or self._awaiting or self._first_unsent:
             self._owe(segment.after(0)[1])
         else:
             self._segments.append(segment)
@@ -135,6 +140,7 @@ class Outbox:
 
     def add_newest(self, stream: Stream, first_seq: int) -> None:
         """Owe the newest tick of a stream, and a notice of what it skips from `first_seq` on."""
+        self._spread()
         if stream.channel not in self._awaiting.get(stream.symbol, ()):
             self._first_unsent.setdefault(stream, first_seq)
 
@@ -210,8 +216,11 @@ class Outbox:
                 self._take(Entry(stream, tick.seq, payload))
 
     def _take(self, entry: Entry) -> None:
-        if self._conflating and self._account.conflates(entry.stream):
-            self._first_unsent.setdefault(entry.stream, entry.seq)
+        first = self._first_unsent.get(entry.stream)
+        if first is not None:  # the notice and the newest tick that are owed will cover this one
+            self._first_unsent[entry.stream] = min(first, entry.seq)
+        elif self._conflating and self._account.conflates(entry.stream):
+            self._first_unsent[entry.stream] = entry.seq
         else:
             self._entries.append(entry)
             self.queued_bytes += len(entry.payload)
@@ -225,19 +234,23 @@ class Outbox:
             del self._awaiting[stream.symbol]
 
     def _chunk(self) -> Iterator[bytes]:
-        """Prepare about a chunk of each kind: control, kept ticks, snapshots, newest state."""
+        """Prepare about a chunk of each kind: control, kept ticks, snapshots, newest state.
+
+        Newest state comes after every kept tick, because some of those may be of the same stream.
+        """
         while self._control:
             frame = self._control.popleft()
             self.queued_bytes -= len(frame)
             yield frame
         yield from self._frames(self._some_entries())
         yield from self._some_snapshots()
-        yield from self._some_newest()
+        if not self._entries:
+            yield from self._some_newest()
 
     def _some_entries(self) -> list[bytes]:
         payloads: list[bytes] = []
         size = 0
-        while self._entries and size < CHUNK_BYTES:
+        while self._entries and size < self._account.chunk_bytes:
             payload = self._entries.popleft().payload
             payloads.append(payload)
             size += len(payload)
@@ -246,7 +259,7 @@ class Outbox:
 
     def _some_snapshots(self) -> Iterator[bytes]:
         size = 0
-        while self._awaiting and size < CHUNK_BYTES:
+        while self._awaiting and size < self._account.chunk_bytes:
             symbol = next(iter(self._awaiting))
             snapshot = self._account.snapshot(symbol, self._awaiting.pop(symbol))
             frame = text_frame(encode(snapshot))
@@ -254,17 +267,21 @@ class Outbox:
             yield frame
 
     def _some_newest(self) -> Iterator[bytes]:
-        streams = list(islice(self._first_unsent, BATCH_TICKS))
-        payloads = []
-        for stream in streams:
+        payloads: list[bytes] = []
+        size = 0
+        while self._first_unsent and size < self._account.chunk_bytes:
+            stream = next(iter(self._first_unsent))
             first = self._first_unsent.pop(stream)
             if stream in self._account.positions:
                 self._account.positions[stream] = stream.seq
             if stream.last is None or stream.seq < first:
                 continue
             if first < stream.seq:
-                yield self._notice(stream, first)
+                notice = self._notice(stream, first)
+                size += len(notice)
+                yield notice
             payloads.append(encode(stream.last))
+            size += len(payloads[-1])
         yield from self._frames(payloads)
 
     def _notice(self, stream: Stream, first: int) -> bytes:

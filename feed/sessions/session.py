@@ -101,8 +101,6 @@ class Session:
             if command.resume is not None:
                 self._resume(stream, command.resume)
             self.delivery.begin(stream, snapshot=command.snapshot)
-        if interval_ms:
-            self.delivery.every(interval_ms)
         self.delivery.drain()
 
     def _resume(self, stream: Stream, resume: Resume) -> None:
@@ -120,15 +118,17 @@ class Session:
         named = (Subscription(channel, name) for channel in channels for name in command.symbols)
         gone = [own for own in named if own in before]
         after = before.changed({}, gone)
-        ended = {
-            stream
-            for stream in self._streams(gone)
-            if after.terms_of(stream.channel, stream.symbol) is None
-        }
+        streams = self._streams(gone)
         self.delivery.move(after)
+        ended = {own for own in streams if after.terms_of(own.channel, own.symbol) is None}
         self.delivery.end(ended)
+        for stream in streams:
+            old = before.terms_of(stream.channel, stream.symbol)
+            if old is not None and stream not in ended:  # a wildcard still takes it
+                self.delivery.change(stream, old)
         missing = dict.fromkeys(command.symbols).keys() - {own.pattern for own in gone}
         self._acknowledge(command.id, [_not_subscribed(name) for name in sorted(missing)])
+        self.delivery.drain()
 
     def _streams(self, subscriptions: list[Subscription]) -> list[Stream]:
         matching = self._context.hub.index.matching

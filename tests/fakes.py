@@ -1,0 +1,112 @@
+"""Stand-ins for sockets and time, shared by the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from feed.hub.hub import Hub
+from feed.hub.tickerplant import Tickerplant
+from feed.sessions.limits import Limits
+from feed.sessions.registry import Registry
+from feed.sessions.requests import Universe
+from feed.ticks import Quote, Trade
+
+
+class FakeClock:
+    """Time that moves only when told to."""
+
+    def __init__(self) -> None:
+        self.wall_ns = 1_000
+        self.passed_s = 0.0
+
+    def now_ns(self) -> int:
+        return self.wall_ns
+
+    def monotonic_s(self) -> float:
+        return self.passed_s
+
+
+class FakeTransport:
+    """A socket that takes `room` bytes and remembers them."""
+
+    def __init__(self, room: int = 1 << 40) -> None:
+        self.room = room
+        self.taken = bytearray()
+        self.wants_write = False
+        self.finished = False
+
+    def write(self, buffer: bytes | memoryview) -> int:
+        size = min(len(buffer), self.room)
+        self.taken += buffer[:size]
+        self.room -= size
+        return size
+
+    def want_write(self, wanted: bool) -> None:
+        self.wants_write = wanted
+
+    def finish(self) -> None:
+        self.finished = True
+
+
+def frames(data: bytes) -> list[tuple[int, bytes]]:
+    """Cut what a server wrote into (opcode, payload); what is not a whole frame fails."""
+    found, at = [], 0
+    while at < len(data):
+        size, start = data[at + 1], at + 2
+        if size >= 126:
+            width = 2 if size == 126 else 8
+            size, start = int.from_bytes(data[start : start + width], "big"), start + width
+        assert start + size <= len(data), "the last frame is not whole"
+        found.append((data[at] & 0x0F, bytes(data[start : start + size])))
+        at = start + size
+    return found
+
+
+def messages(transport: FakeTransport) -> list[dict[str, Any]]:
+    """Give every message written so far, batches spread out."""
+    found: list[dict[str, Any]] = []
+    for opcode, payload in frames(bytes(transport.taken)):
+        if opcode == 1:
+            value = orjson.loads(payload)
+            found.extend(value if isinstance(value, list) else [value])
+    return found
+
+
+class World:
+    """A hub with a tickerplant and a registry, driven by hand."""
+
+    def __init__(self, symbols: frozenset[str] | None = None, limits: Limits | None = None) -> None:
+        self.clock = FakeClock()
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+        self.flushes: list[Callable[[], None]] = []
+        self.hub = Hub(self.flushes.append)
+        self.tickerplant = Tickerplant(self.hub.receive, self.clock)
+        self.registry = Registry(
+            self.hub,
+            self.tickerplant.epoch,
+            Universe(symbols, lambda symbol: False),
+            clock=self.clock,
+            limits=limits or Limits(),
+            heartbeat_interval_s=5,
+            sources=lambda: {"replay": "live"},
+            later=lambda delay_s, call: self.timers.append((delay_s, call)),
+        )
+
+    def fire_timers(self) -> None:
+        due, self.timers[:] = self.timers[:], []
+        for _, call in due:
+            call()
+
+    def publish(self, *ticks: Quote | Trade) -> None:
+        self.tickerplant.publish(list(ticks))
+
+
+def quote(symbol: str = "A", bid: float = 1.0) -> Quote:
+    return Quote(symbol, 0, 5, bid, 100, bid + 1, 200, 0)
+
+
+def trade(symbol: str = "A", price: float = 1.5, size: int = 100, ts_event: int = 5) -> Trade:
+    return Trade(symbol, 0, ts_event, price, size, 0)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from feed.hub.subscriptions import Subscription, Subscriptions, Terms
+
+ALL, LATEST = Terms("all"), Terms("latest", 250)
+SET = Subscriptions(
+    {
+        Subscription("quotes", "*"): Terms("adaptive"),
+        Subscription("quotes", "BTC*"): LATEST,
+        Subscription("quotes", "BTC-USD"): ALL,
+        Subscription("trades", "A"): ALL,
+    }
+)
+
+
+def test_the_most_specific_pattern_decides() -> None:
+    assert SET.terms_of("quotes", "BTC-USD") == ALL
+    assert SET.terms_of("quotes", "BTC-EUR") == LATEST
+    assert SET.terms_of("quotes", "ETH") == Terms("adaptive")
+
+
+def test_a_stream_that_nobody_asked_for_has_no_terms() -> None:
+    assert SET.terms_of("trades", "B") is None
+    assert SET.terms_of("bars", "A") is None
+
+
+def test_sets_are_equal_whatever_the_order_of_asking() -> None:
+    one = Subscriptions().changed({Subscription("quotes", "A"): ALL})
+    two = Subscriptions().changed({Subscription("quotes", "B"): ALL})
+    assert one.changed({Subscription("quotes", "B"): ALL}) == two.changed(
+        {Subscription("quotes", "A"): ALL}
+    )
+    assert hash(one) != hash(two)
+
+
+def test_changing_a_set_leaves_the_old_one_as_it_was() -> None:
+    fewer = SET.changed({}, [Subscription("quotes", "*")])
+    assert fewer.terms_of("quotes", "ETH") is None
+    assert SET.terms_of("quotes", "ETH") is not None
+
+
+def test_the_difference_names_what_was_added_removed_or_has_new_terms() -> None:
+    other = SET.changed(
+        {Subscription("trades", "A"): LATEST, Subscription("bars", "A"): ALL},
+        [Subscription("quotes", "*")],
+    )
+    assert SET.differing(other) == {
+        Subscription("trades", "A"),
+        Subscription("bars", "A"),
+        Subscription("quotes", "*"),
+    }
+
+
+def test_an_ack_lists_the_patterns_of_each_channel_in_order() -> None:
+    assert SET.by_channel() == {"quotes": ["*", "BTC*", "BTC-USD"], "trades": ["A"]}
+    assert SET.intervals_ms == (250,)

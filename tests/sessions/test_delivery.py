@@ -1,0 +1,193 @@
+"""The promise of the feed: whatever a peer does, each stream's account closes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feed.sessions.limits import Limits
+from tests.fakes import FakeTransport, World, messages, quote, trade
+
+SYMBOLS = ["A", "B", "BC"]
+PATTERNS = [*SYMBOLS, "*", "B*"]
+CHANNEL = {"quote": "quotes", "trade": "trades", "bar": "bars", "status": "status"}
+
+
+class Ledger:
+    """A client that holds the server to its rules, message by message."""
+
+    def __init__(self) -> None:
+        self.position: dict[tuple[str, str], int] = {}
+        self.subscribed: dict[str, list[str]] = {}
+        self.skipped_trades = 0
+
+    def read(self, message: dict[str, Any]) -> None:
+        match message["type"]:
+            case "subscribed":
+                self.subscribed = message["subscriptions"]
+                self.position = {own: at for own, at in self.position.items() if self.wants(*own)}
+            case "snapshot":
+                for channel, seq in message["seqs"].items():
+                    self.position[channel, message["symbol"]] = seq
+            case "skipped":
+                stream = message["channel"], message["symbol"]
+                assert message["count"] == message["last_seq"] - message["first_seq"] + 1 > 0
+                self.advance(stream, message["first_seq"], message["last_seq"])
+                self.skipped_trades += message["channel"] == "trades"
+            case "quote" | "trade" as kind:
+                stream = CHANNEL[kind], message["symbol"]
+                self.advance(stream, message["seq"], message["seq"])
+
+    def advance(self, stream: tuple[str, str], first: int, last: int) -> None:
+        assert self.wants(*stream), f"foreign tick of {stream}"
+        assert self.position.get(stream, first - 1) == first - 1, f"hole or duplicate in {stream}"
+        self.position[stream] = last
+
+    def wants(self, channel: str, symbol: str) -> bool:
+        patterns = self.subscribed.get(channel, [])
+        return any(
+            own == symbol or (own[-1] == "*" and symbol.startswith(own[:-1])) for own in patterns
+        )
+
+
+actions = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("publish"),
+            st.lists(st.tuples(st.sampled_from(SYMBOLS), st.booleans()), min_size=1, max_size=60),
+        ),
+        st.tuples(
+            st.just("subscribe"),
+            st.fixed_dictionaries(
+                {
+                    "symbols": st.lists(st.sampled_from(PATTERNS), max_size=3),
+                    "channels": st.lists(
+                        st.sampled_from(["quotes", "trades"]), min_size=1, unique=True
+                    ),
+                    "delivery": st.sampled_from(["adaptive", "all", "latest"]),
+                    "snapshot": st.booleans(),
+                }
+            ),
+        ),
+        st.tuples(
+            st.just("unsubscribe"),
+            st.fixed_dictionaries(
+                {
+                    "symbols": st.lists(st.sampled_from(PATTERNS), max_size=2),
+                    "channels": st.lists(
+                        st.sampled_from(["quotes", "trades"]), min_size=1, unique=True
+                    ),
+                }
+            ),
+        ),
+        st.tuples(st.just("room"), st.integers(0, 3000)),
+        st.tuples(st.sampled_from(["flush", "drain", "fire", "ping"]), st.none()),
+    ),
+    max_size=60,
+)
+
+
+class EarlyConflation(Limits):
+    """Conflates early but never closes, so that an account goes on to its end."""
+
+    watermark_bytes = 600
+
+
+class Run:
+    """One session among neighbours with the same wishes, driven through a schedule."""
+
+    def __init__(self, *, batched: bool, limits: Limits) -> None:
+        self.world = World(limits=limits)
+        self.transport = FakeTransport()
+        self.session = self.world.registry.open(self.transport, batched=batched, peer="test")
+        self.neighbour = FakeTransport()
+        self.other = self.world.registry.open(self.neighbour, batched=batched, peer="test")
+
+    def step(self, action: str, detail: Any) -> None:
+        world, session = self.world, self.session
+        match action:
+            case "publish":
+                world.publish(*(trade(name) if event else quote(name) for name, event in detail))
+            case "subscribe" | "unsubscribe":
+                command = orjson.dumps({"type": action} | detail)
+                self.other.receive(command)
+                session.receive(command)
+            case "room":
+                self.transport.room = detail
+            case "flush":
+                world.hub.flush()
+            case "drain":
+                session.delivery.drain()
+            case "fire":
+                world.fire_timers()
+            case "ping":
+                session.receive(b'{"type":"ping"}')
+
+    def settle(self) -> None:
+        self.transport.room = 1 << 40
+        self.world.hub.flush()
+        self.world.fire_timers()
+        for _ in range(1000):
+            if self.session.delivery.outbox is None:
+                return
+            self.session.delivery.drain()
+        raise AssertionError("the outbox never drained")
+
+
+def check(run: Run, transport: FakeTransport) -> None:
+    ledger = Ledger()
+    for message in messages(transport):
+        ledger.read(message)
+    index = run.world.hub.index
+    for (channel, symbol), position in ledger.position.items():
+        stream = index.find(channel, symbol)
+        assert position == (stream.seq if stream else 0), "ticks at the end are unaccounted for"
+
+
+@settings(max_examples=400, deadline=None)
+@given(actions, st.booleans())
+def test_received_and_skipped_cover_every_seq_once(
+    schedule: list[tuple[str, Any]], batched: bool
+) -> None:
+    run = Run(batched=batched, limits=EarlyConflation())
+    for action, detail in schedule:
+        run.step(action, detail)
+    run.settle()
+    check(run, run.transport)
+    check(run, run.neighbour)
+
+
+@settings(max_examples=150, deadline=None)
+@given(actions, st.booleans(), st.integers(6_000, 20_000))
+def test_queued_bytes_stay_near_the_limit_or_the_session_is_closed_with_4001(
+    schedule: list[tuple[str, Any]], batched: bool, limit_bytes: int
+) -> None:
+    run = Run(batched=batched, limits=Limits(outbox_bytes=limit_bytes))
+    for action, detail in schedule:
+        run.step(action, detail)
+        closed = run.world.hub.metrics.sessions_closed.get(4001)
+        assert closed or run.session.delivery.queued_bytes <= 1.5 * limit_bytes
+    run.settle()
+    assert messages(run.transport)  # whole frames to the end, whatever happened
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(1, 40)), max_size=30), st.booleans())
+def test_a_trade_is_never_conflated_under_adaptive(
+    stalls: list[tuple[int, int]], batched: bool
+) -> None:
+    run = Run(batched=batched, limits=EarlyConflation())
+    run.step("subscribe", {"symbols": ["A"]})
+    sent = 0
+    for room, count in stalls:
+        run.step("room", room)
+        run.world.publish(*(t for _ in range(count) for t in (quote("A"), trade("A"))))
+        run.world.hub.flush()
+        run.session.delivery.drain()
+        sent += count
+    run.settle()
+    trades = [own["seq"] for own in messages(run.transport) if own["type"] == "trade"]
+    assert trades == list(range(1, sent + 1))

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from feed.codes import CloseCode
+from feed.sessions.registry import BEATS
+from tests.fakes import FakeTransport, World, messages, quote
+
+
+def opened(world: World, count: int) -> list[FakeTransport]:
+    transports = [FakeTransport() for _ in range(count)]
+    for transport in transports:
+        world.registry.open(transport, batched=False, peer="test")
+    return transports
+
+
+def test_every_session_gets_one_heartbeat_per_interval() -> None:
+    world = World()
+    transports = opened(world, 20)
+    for _ in range(BEATS):
+        world.registry.beat(lag_ms=0.25)
+    for transport in transports:
+        beats = [own for own in messages(transport) if own["type"] == "heartbeat"]
+        assert beats == [
+            {
+                "type": "heartbeat",
+                "ts_out": 1000,
+                "queued_bytes": 0,
+                "lag_ms": 0.25,
+                "sources": {"replay": "live"},
+            }
+        ]
+    assert world.registry.beat_interval_s * BEATS == 5
+
+
+def test_a_session_that_is_behind_hears_how_much_is_queued() -> None:
+    world = World()
+    [transport] = opened(world, 1)
+    transport.room = 0
+    [session] = [own for slot in world.registry._slots for own in slot.values()]
+    session.receive(b'{"type":"ping"}')
+    for _ in range(BEATS):
+        world.registry.beat(lag_ms=0)
+    transport.room = 1 << 20
+    session.delivery.drain()
+    assert messages(transport)[-1]["queued_bytes"] > 0
+
+
+def test_draining_waits_for_sessions_that_are_owed_something() -> None:
+    world = World()
+    quick, slow = opened(world, 2)
+    sessions = [own for slot in world.registry._slots for own in slot.values()]
+    behind = next(own for own in sessions if own.delivery.write == slow.write)
+    behind.receive(b'{"type":"subscribe","symbols":["A"]}')
+    slow.room = 10
+    world.publish(quote("A"))
+    world.hub.flush()
+    assert world.registry.drain() == 1
+    assert messages(quick)[-1]["type"] == "closing"
+    slow.room = 1 << 20
+    behind.delivery.drain()
+    assert world.registry.drain() == 0
+    assert [own["type"] for own in messages(slow)[-2:]] == ["quote", "closing"]
+    assert world.hub.metrics.sessions_closed == {CloseCode.DRAINING: 2}
+
+
+def test_sessions_are_sent_home_in_steps() -> None:
+    world = World()
+    opened(world, 100)
+    left = [world.registry.drain() for _ in range(6)]
+    assert left == [80, 60, 40, 20, 0, 0]
+
+
+def test_close_all_leaves_nobody() -> None:
+    world = World()
+    transports = opened(world, 3)
+    transports[0].room = 0
+    world.registry.close_all()
+    assert len(world.registry) == 0

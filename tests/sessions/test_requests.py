@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from feed import codes
+from feed.errors import MessageError
+from feed.hub.subscriptions import Subscription
+from feed.sessions.requests import Universe, read_channels, read_subscriptions
+
+CLOSED = Universe(frozenset({"A"}), lambda symbol: symbol == "SEEN")
+OPEN = Universe(None, lambda symbol: False)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "code"),
+    [
+        ("B", codes.UNKNOWN_SYMBOL),
+        ("", codes.BAD_SYMBOL),
+        ("a b", codes.BAD_SYMBOL),
+        ("-A", codes.BAD_SYMBOL),
+        ("A\n", codes.BAD_SYMBOL),
+        ("ÄB", codes.BAD_SYMBOL),
+        ("A" * 41, codes.BAD_SYMBOL),
+        ("*A", codes.BAD_SYMBOL),
+        ("A**", codes.BAD_SYMBOL),
+    ],
+)
+def test_a_refused_symbol_is_rejected_alone(symbol: str, code: str) -> None:
+    asked, [rejection] = read_subscriptions(["A", symbol], ("quotes",), CLOSED)
+    assert asked == [Subscription("quotes", "A")]
+    assert rejection.code == code
+    assert len(rejection.symbol) <= 64
+    assert rejection.message.isascii()
+
+
+@pytest.mark.parametrize("symbol", ["A", "SEEN", "*", "BTC*", "Z*"])
+def test_declared_and_published_symbols_and_patterns_are_taken(symbol: str) -> None:
+    assert read_subscriptions([symbol], ("bars",), CLOSED) == ([Subscription("bars", symbol)], [])
+
+
+def test_any_well_formed_symbol_is_taken_where_sources_cannot_tell_theirs() -> None:
+    assert read_subscriptions(["ANY"], ("quotes",), OPEN)[1] == []
+
+
+def test_a_symbol_named_twice_is_asked_for_once() -> None:
+    assert len(read_subscriptions(["A", "A"], ("quotes",), CLOSED)[0]) == 1
+
+
+def test_an_unknown_channel_refuses_the_command() -> None:
+    with pytest.raises(MessageError, match="channels must be of quotes, trades, bars, status, was"):
+        read_channels(["quotes", "news"], 1)
+
+
+def test_no_channels_means_all() -> None:
+    assert read_channels(None, None) == ("quotes", "trades", "bars", "status")

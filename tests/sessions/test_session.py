@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from feed.sessions.limits import Limits
+from feed.sessions.session import Session
+from tests.fakes import FakeTransport, World, frames, messages, quote, trade
+
+
+class Desk:
+    """A session with its transport, at a feed that declares A and B."""
+
+    def __init__(self, limits: Limits | None = None, *, batched: bool = False) -> None:
+        self.world = World(frozenset("AB"), limits)
+        self.transport = FakeTransport()
+        self.session: Session = self.world.registry.open(
+            self.transport, batched=batched, peer="test"
+        )
+
+    def tell(self, **command: Any) -> list[dict[str, Any]]:
+        """Send a command and give what came back, ticks flushed."""
+        before = len(messages(self.transport))
+        self.session.receive(orjson.dumps(command))
+        self.world.hub.flush()
+        return messages(self.transport)[before:]
+
+    def publish(self, *ticks: Any) -> list[dict[str, Any]]:
+        before = len(messages(self.transport))
+        self.world.publish(*ticks)
+        self.world.hub.flush()
+        return messages(self.transport)[before:]
+
+
+def test_the_first_message_is_the_welcome() -> None:
+    desk = Desk()
+    [welcome] = messages(desk.transport)
+    assert welcome == {
+        "type": "welcome",
+        "protocol": 1,
+        "session": desk.session.name,
+        "epoch": desk.world.tickerplant.epoch,
+        "heartbeat_interval_s": 5,
+        "authentication": "none",
+    }
+
+
+def test_subscribing_is_acknowledged_then_the_snapshot_then_live_ticks_follow_it() -> None:
+    desk = Desk()
+    desk.publish(quote("A"), quote("A"), trade("A"))
+    ack, snapshot = desk.tell(type="subscribe", id=7, symbols=["A", "X"])
+    assert ack["id"] == 7
+    assert ack["subscriptions"] == {"quotes": ["A"], "trades": ["A"]}
+    assert [(own["symbol"], own["code"]) for own in ack["rejected"]] == [("X", "unknown_symbol")]
+    assert snapshot["seqs"] == {"quotes": 2, "trades": 1}
+    assert snapshot["quote"]["seq"] == 2
+    assert [own["seq"] for own in desk.publish(quote("A"))] == [3]
+
+
+def test_subscribing_again_changes_the_terms_and_repeats_nothing() -> None:
+    desk = Desk()
+    desk.tell(type="subscribe", symbols=["A"])
+    answers = desk.tell(type="subscribe", symbols=["A"], delivery="all")
+    assert [own["type"] for own in answers] == ["subscribed"]
+    assert [own["seq"] for own in desk.publish(quote("A"))] == [1]
+
+
+def test_the_ack_always_carries_the_whole_set() -> None:
+    desk = Desk()
+    desk.tell(type="subscribe", symbols=["A"])
+    ack = desk.tell(type="subscribe", symbols=["B*"], channels=["bars"])[0]
+    assert ack["subscriptions"] == {"bars": ["B*"], "quotes": ["A"], "trades": ["A"]}
+    ack = desk.tell(type="unsubscribe", symbols=["A"], channels=["quotes"])[0]
+    assert ack["subscriptions"] == {"bars": ["B*"], "trades": ["A"]}
+
+
+def test_after_an_unsubscribe_no_tick_comes() -> None:
+    desk = Desk()
+    desk.tell(type="subscribe", symbols=["A", "B"])
+    desk.tell(type="unsubscribe", symbols=["A"])
+    assert [own["symbol"] for own in desk.publish(quote("A"), quote("B"))] == ["B"]
+
+
+def test_unsubscribing_what_is_not_subscribed_is_told() -> None:
+    [ack] = Desk().tell(type="unsubscribe", symbols=["A\n"])
+    assert ack["rejected"][0]["code"] == "not_subscribed"
+    assert ack["rejected"][0]["message"] == "'A\\n' is not subscribed on these channels"
+
+
+def test_latest_sends_at_most_one_tick_per_interval_and_tells_what_it_skips() -> None:
+    desk = Desk()
+    desk.tell(type="subscribe", symbols=["A"], delivery="latest", interval_ms=100)
+    assert desk.publish(*(quote("A") for _ in range(5))) == []
+    before = len(messages(desk.transport))
+    assert [delay_s for delay_s, _ in desk.world.timers] == [0.1]
+    desk.world.fire_timers()
+    skipped, newest = messages(desk.transport)[before:]
+    assert (skipped["first_seq"], skipped["last_seq"], skipped["count"]) == (1, 4, 4)
+    assert newest["seq"] == 5
+    desk.world.fire_timers()
+    assert len(messages(desk.transport)) == before + 2  # nothing newer, nothing sent
+
+
+def test_latest_serves_a_symbol_that_appears_under_its_wildcard_later() -> None:
+    desk = Desk()
+    desk.tell(type="subscribe", symbols=["*"], delivery="latest", interval_ms=100)
+    desk.world.fire_timers()
+    desk.publish(quote("NEW"))
+    desk.world.fire_timers()
+    assert messages(desk.transport)[-1]["symbol"] == "NEW"
+
+
+def test_a_resume_that_cannot_be_served_says_what_was_lost() -> None:
+    desk = Desk()
+    desk.publish(quote("A"), quote("A"), quote("A"))
+    resume = {"epoch": desk.world.tickerplant.epoch, "quotes": {"A": 1}}
+    answers = desk.tell(type="subscribe", symbols=["A"], channels=["quotes"], resume=resume)
+    assert [own["type"] for own in answers] == ["subscribed", "resumed", "snapshot"]
+    assert (answers[1]["from_seq"], answers[1]["to_seq"], answers[1]["complete"]) == (2, 3, False)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (b"{", "bad_json"),
+        (b"[]", "bad_message"),
+        (b'{"type":"dance"}', "unknown_type"),
+        (b'{"type":"subscribe","symbols":"A"}', "bad_message"),
+        (b'{"type":"subscribe","symbols":["A"],"channels":["news"]}', "unknown_channel"),
+        (b'{"type":"authenticate","token":"secret"}', "not_enabled"),
+    ],
+)
+def test_a_bad_command_gets_a_typed_error_and_the_session_goes_on(
+    command: bytes, code: str
+) -> None:
+    desk = Desk()
+    desk.session.receive(command)
+    error = messages(desk.transport)[-1]
+    assert (error["type"], error["code"]) == ("error", code)
+    assert "secret" not in error["message"]
+    assert desk.tell(type="ping", id="still here")[0]["id"] == "still here"
+    assert desk.world.hub.metrics.errors_told == 1
+
+
+def test_a_set_beyond_the_limit_is_refused_whole() -> None:
+    desk = Desk(Limits(subscriptions=3, wildcards=1))
+    [error] = desk.tell(type="subscribe", symbols=["A", "B"], id=1)
+    assert (error["code"], error["id"]) == ("limit_exceeded", 1)
+    [error] = desk.tell(type="subscribe", symbols=["A*", "B*"], channels=["bars"])
+    assert error["code"] == "limit_exceeded"
+    assert desk.session.delivery.subscriptions.by_channel() == {}
+
+
+def test_a_slow_consumer_of_events_is_closed_with_4001_and_hears_why() -> None:
+    desk = Desk(Limits(outbox_bytes=4000))
+    desk.tell(type="subscribe", symbols=["A"])
+    desk.transport.room = 100
+    desk.world.publish(*(trade("A") for _ in range(100)))
+    desk.world.hub.flush()
+    assert desk.world.hub.metrics.sessions_closed == {4001: 1}
+    desk.transport.room = 1 << 20
+    desk.session.delivery.drain()
+    *_, (opcode, closing), (last, close) = frames(bytes(desk.transport.taken))
+    assert (opcode, last) == (1, 8)
+    assert orjson.loads(closing) == {
+        "type": "closing",
+        "code": 4001,
+        "reason": "slow consumer",
+        "reconnect": True,
+    }
+    assert close == (4001).to_bytes(2, "big") + b"slow consumer"
+    assert desk.transport.finished
+    assert len(desk.world.registry) == 0
+
+
+def test_a_slow_consumer_of_state_stays_and_is_told_what_it_skipped() -> None:
+    desk = Desk(Limits(outbox_bytes=4000))
+    desk.tell(type="subscribe", symbols=["A"])
+    desk.transport.room = 0
+    for _ in range(100):
+        desk.world.publish(*(quote("A") for _ in range(10)))
+        desk.world.hub.flush()
+    desk.transport.room = 1 << 20
+    desk.session.delivery.drain()
+    skipped, newest = messages(desk.transport)[-2:]
+    assert (skipped["last_seq"], newest["seq"]) == (999, 1000)
+    assert desk.world.hub.metrics.conflated == skipped["count"]
+    assert desk.session.delivery.outbox is None
+
+
+def test_the_answer_to_a_close_echoes_its_code_and_no_tick_follows() -> None:
+    desk = Desk()
+    desk.tell(type="subscribe", symbols=["A"])
+    desk.session.answer_close(1005)
+    desk.publish(quote("A"))
+    assert frames(bytes(desk.transport.taken))[-1] == (8, b"")
+    assert desk.transport.finished
+    assert not list(desk.world.hub.index.cohorts)
+
+
+def test_a_lost_socket_ends_the_session_once() -> None:
+    desk = Desk()
+    desk.tell(type="subscribe", symbols=["A"])
+    desk.session.lost()
+    desk.session.lost()
+    desk.session.receive(b'{"type":"ping"}')
+    assert desk.world.hub.metrics.sessions_closed == {1006: 1}
+    assert len(desk.world.registry) == 0
+
+
+def test_a_batch_session_gets_ticks_as_arrays_and_control_messages_alone() -> None:
+    desk = Desk(batched=True)
+    desk.tell(type="subscribe", symbols=["A"])
+    desk.transport.taken.clear()
+    desk.publish(quote("A"), trade("A"))
+    [(_, payload)] = frames(bytes(desk.transport.taken))
+    assert [own["type"] for own in orjson.loads(payload)] == ["quote", "trade"]
