@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from feed.errors import TapeError
 from feed.tape.block import VALUE_COLUMNS
 from feed.tape.columns import Chunk, Column, Indexes, Mask, Numbers, texts_of, words_of
-from feed.tape.layout import Layout
+from feed.tape.layout import REQUIRED, Layout
 from feed.tape.options import BadRows
 from feed.ticks import Bar, Quote, Status, Trade
 
@@ -100,6 +100,9 @@ def check_values(
         Columns by canonical name, object arrays with None where cells are empty; and masks of bad
         rows, each with what to say about a row.
     """
+    lacking = next((name for name in REQUIRED[kind] if name not in layout.values), None)
+    if lacking is not None:  # only where a column `type` tells the kind
+        return {}, [(np.ones(chunk.rows, bool), lambda _: f"the file has no column {lacking}")]
     values: dict[str, NDArray[Any]] = {}
     faults: list[tuple[Mask | None, Describe]] = []
     for name, column in layout.values.items():

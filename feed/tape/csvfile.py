@@ -144,7 +144,8 @@ class CsvTape:
 
     def _keep_text(self, time: str, times: Sequence[str]) -> bool:
         """Tell whether a time has to be kept as text, which it need not if it is a whole number."""
-        return len(times) > 1 or not (self.first_cell(time) or "").isdigit()
+        first = self.first_cell(time) or ""
+        return len(times) > 1 or not first.isdigit() or first.startswith("0")
 
 
 class _Prefixed(io.RawIOBase):

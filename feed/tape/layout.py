@@ -21,7 +21,7 @@ from feed.ticks import Bar, Quote, Status, Trade
 KIND_OF: Final[dict[str, type]] = {"quote": Quote, "trade": Trade, "bar": Bar, "status": Status}
 """The wire's word for each kind, as a `type` column holds it."""
 
-_REQUIRED: Final[dict[type, tuple[str, ...]]] = {
+REQUIRED: Final[dict[type, tuple[str, ...]]] = {
     Quote: ("bid", "ask"),
     Bar: ("open", "high", "low", "close"),
     Trade: ("price",),
@@ -100,7 +100,7 @@ def recognise(path: Path, columns: Sequence[str], mapping: Mapping[str, str]) ->
     time = _time_columns(columns, found, mapping)
     if not time:
         raise TapeError(path, _no_column("the time", "ts_event", columns))
-    kind = next((k for k, need in _REQUIRED.items() if all(n in found for n in need)), None)
+    kind = next((k for k, need in REQUIRED.items() if all(n in found for n in need)), None)
     if kind is None:
         raise TapeError(path, _no_kind(found, columns))
     return Layout(
@@ -131,7 +131,7 @@ def _find_columns(columns: Sequence[str], mapping: Mapping[str, str]) -> dict[st
         mapped = mapping.get(name)
         if mapped is not None and mapped in columns:
             found[name] = mapped
-        elif name in columns:
+        elif name in columns and name not in mapping.values():
             found[name] = name
         else:
             spelt = (by_spelling.get(_plain(word)) for word in SPELLINGS[name].split())
@@ -163,7 +163,7 @@ def _plain(name: str) -> str:
 
 
 def _no_kind(found: Mapping[str, str], columns: Sequence[str]) -> str:
-    for need in _REQUIRED.values():
+    for need in REQUIRED.values():
         lacking = [name for name in need if name not in found]
         if len(lacking) < len(need):
             return _no_column(f"the column {lacking[0]}", lacking[0], columns)

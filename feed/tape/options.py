@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -70,11 +71,19 @@ class TapeOptions:
 
 
 def _check_time_format(text: str) -> None:
-    if text not in EPOCH_UNITS and "%" not in text:
+    if text not in EPOCH_UNITS and not _is_strptime(text):
         raise SettingError(
             "time_format",
             f"must be s, ms, us, ns or a format such as '%Y%m%d %H%M%S%f', was {text!r}",
         )
+
+
+def _is_strptime(text: str) -> bool:
+    try:
+        datetime.strptime(datetime(2020, 1, 2, tzinfo=UTC).strftime(text), text)
+    except ValueError:
+        return False
+    return "%" in text
 
 
 def _check_zone(name: str) -> None:

@@ -32,7 +32,6 @@ class ParquetTape:
         with reading(path), closing(_open(path)) as file:
             self.columns: tuple[str, ...] = tuple(file.schema_arrow.names)
             self.rows: int | None = file.metadata.num_rows
-            self._row_groups: int = file.num_row_groups
 
     def first_cell(self, column: str) -> str | None:
         """Give the first row's cell as text, or None when it is empty."""
@@ -61,8 +60,7 @@ class ParquetTape:
             file = _open(self.path, read_dictionary=sorted(words))
         first_row = 1
         with closing(file):
-            batches = file.iter_batches(rows, columns=columns, use_threads=False)
-            for batch in guarded(self.path, batches):
+            for batch in guarded(self.path, _batches(file, columns, rows)):
                 with reading(self.path):
                     cells = {name: _column(batch.column(name)) for name in columns}
                 yield Chunk(first_row, batch.num_rows, cells)
@@ -77,6 +75,15 @@ def _open(path: Path, read_dictionary: list[str] | None = None) -> Any:
     return pq.ParquetFile(
         path, read_dictionary=read_dictionary, buffer_size=_READ_BYTES, pre_buffer=False
     )
+
+
+def _batches(file: Any, columns: list[str], rows: int) -> Iterator[Any]:
+    if file.metadata.num_rows > rows:
+        yield from file.iter_batches(rows, columns=columns, use_threads=False)
+        return
+    # Batches of words end where a row group does; what may come as one, comes as one.
+    table = file.read(columns, use_threads=False).unify_dictionaries().combine_chunks()
+    yield from table.to_batches()
 
 
 def _column(cells: Any) -> Column:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 
@@ -122,8 +123,8 @@ class Tape:
         yield from merge([self._lane(file, layout, rows, skipped) for file, layout in self._files])
 
     def _lane(self, file: TapeFile, layout: Layout, rows: int, skipped: Skipped) -> Lane:
-        peek = self._file_blocks(file, layout, _LEAST_ROWS, Skipped())
-        first = next(peek, None)
+        with closing(self._file_blocks(file, layout, _LEAST_ROWS, Skipped())) as peek:
+            first = next(peek, None)
         return Lane(
             None if first is None else int(first.ts_event[0]),
             lambda: self._file_blocks(file, layout, rows, skipped),
@@ -131,7 +132,7 @@ class Tape:
 
     def _file_blocks(
         self, file: TapeFile, layout: Layout, rows: int, skipped: Skipped
-    ) -> Iterator[TickBlock]:
+    ) -> Generator[TickBlock, None, None]:
         reader = RowReader(file, layout, self._options, self._table)
         start_ns, end_ns = self._options.start_ns, self._options.end_ns
         for block in reader.blocks(rows, skipped):

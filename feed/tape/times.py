@@ -26,13 +26,13 @@ _COMPACT = (
 
 _DATE = re.compile(r"\d{4}-?\d\d-?\d\d")
 _NUMBER = re.compile(r"\d+(\.\d*)?")
-_ZONED = r"(?:[Zz]|UTC|GMT|[+-]\d\d:?\d\d)$"
+_ZONED = re.compile(r".*(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)")
 
 
 class TimeReader:
     """Reads the time column of one file.
 
-    How to read it is settled by the first row that has a time, and holds for the whole file.
+    The first cell that looks like a time settles how to read the whole file.
 
     Attributes:
         dates: whether the file has whole days and no time of day; known after the first `read`.
@@ -65,15 +65,16 @@ class TimeReader:
     def _is_epoch(self, column: Numbers) -> bool:
         """Settle the unit by the magnitude of the first number: see docs/TAPES.md."""
         if self._format is None:
-            present = column.values if column.missing is None else column.values[~column.missing]
-            self._format = self._guess(str(present[0])) if len(present) else None
+            values = column.values if column.missing is None else column.values[~column.missing]
+            finite = values[np.isfinite(values)]
+            self._format = self._guess(str(int(finite[0]))) if len(finite) else None
         return self._format in EPOCH_UNITS
 
     def _numbers(self, column: Numbers) -> tuple[Times, Mask]:
         unit = EPOCH_UNITS[self._format or "ns"]
         values = column.values
         with np.errstate(invalid="ignore"):
-            bad = ~(np.abs(values) <= _MAX_NS // unit)
+            bad = ~((values >= -_MAX_NS // unit) & (values <= _MAX_NS // unit))
         if column.missing is not None:
             bad |= column.missing
         values = np.where(bad, 0, values)
@@ -83,8 +84,10 @@ class TimeReader:
 
     def _texts(self, values: NDArray[np.object_]) -> tuple[Times, Mask]:
         if self._format is None:
-            first = next((text for text in values if text is not None), "")
-            self._format = self._guess(first)
+            likely = next((text for text in values if text and text[0].isdigit()), None)
+            if likely is None:
+                return _none(len(values))
+            self._format = self._guess(likely)
         if self._format in EPOCH_UNITS:
             return _decimals(values, EPOCH_UNITS[self._format])
         return self._dated(values, self._format)
@@ -107,15 +110,13 @@ class TimeReader:
 
     def _dated(self, values: NDArray[np.object_], time_format: str) -> tuple[Times, Mask]:
         if "%" not in time_format and time_format != "ISO8601":
-            return np.zeros(len(values), np.int64), np.ones(len(values), bool)
+            return _none(len(values))
         import pandas as pd
 
         texts = pd.Series(values, dtype=object)
         if self._zone == "UTC":
             return _to_ns(pd.DatetimeIndex(_parsed(texts, time_format, utc=True)))
-        zoned = texts.str.contains(_ZONED).fillna(False).to_numpy(bool)
-        if time_format == "ISO8601":
-            zoned &= ~texts.str.fullmatch(_DATE).fillna(False).to_numpy(bool)
+        zoned = np.array([_is_zoned(text) for text in values], bool)
         return self._partly_zoned(texts, zoned, time_format)
 
     def _partly_zoned(
@@ -135,6 +136,14 @@ class TimeReader:
     def _localised(self, naive: pd.DatetimeIndex) -> tuple[Times, Mask]:
         """Place local times; those that a clock change skips or repeats are no times."""
         return _to_ns(naive.tz_localize(self._zone, ambiguous="NaT", nonexistent="NaT"))
+
+
+def _is_zoned(text: str | None) -> bool:
+    return text is not None and not _DATE.fullmatch(text) and _ZONED.fullmatch(text) is not None
+
+
+def _none(rows: int) -> tuple[Times, Mask]:
+    return np.zeros(rows, np.int64), np.ones(rows, bool)
 
 
 def _parsed(texts: Any, time_format: str, *, utc: bool) -> Any:
