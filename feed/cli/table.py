@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from feed.client.events import Event
 
 REPAINT_S: Final = 0.1
-FLASH_S: Final = 0.6
+FLASH_S: Final = 0.3
 QUOTES_INTERVAL_MS: Final = 200
 _SIGN: Final = {1: "▲", 0: " ", -1: "▼"}
 _COLOUR: Final = {1: "green", 0: "", -1: "red"}
@@ -162,7 +162,6 @@ async def watch(
                 left -= len(batch)
                 if left <= 0:
                     break
-        console.print(screen.draw(time.monotonic(), console.height))
     return 0
 
 
@@ -182,14 +181,17 @@ async def _subscribe(
 
 @contextlib.asynccontextmanager
 async def _painting(screen: Screen, console: Console) -> AsyncIterator[None]:
-    """Repaint while the block runs, and leave the terminal as it was."""
-    with Live(console=console, auto_refresh=False, screen=True) as live:
-        painter = asyncio.create_task(_paint(screen, console, live))
-        try:
-            yield
-        finally:
-            painter.cancel()
-            await asyncio.gather(painter, return_exceptions=True)
+    """Repaint while the block runs, then leave the terminal as it was and the last state on it."""
+    try:
+        with Live(console=console, auto_refresh=False, screen=True) as live:
+            painter = asyncio.create_task(_paint(screen, console, live))
+            try:
+                yield
+            finally:
+                painter.cancel()
+                await asyncio.gather(painter, return_exceptions=True)
+    finally:
+        console.print(screen.draw(time.monotonic(), console.height))
 
 
 async def _paint(screen: Screen, console: Console, live: Live) -> None:

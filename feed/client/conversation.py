@@ -61,7 +61,6 @@ class Conversation:
         self._tell = tell
         self._wants = Wants()
         self._next_id = 0
-        self._reopening: set[int] = set()
         self._pending: dict[int, Change] = {}
         self._answers: dict[int, Subscribed | ErrorMessage | None] = {}
 
@@ -71,11 +70,11 @@ class Conversation:
         """Make the commands that ask for more; once taken, they also hold for later connections."""
         for symbol in symbols:
             self.rejections.pop(symbol, None)
-        return self._number(subscribes(symbols, channels, terms), self._await)
+        return self._await(self._number(subscribes(symbols, channels, terms)))
 
     def unsubscribe(self, symbols: list[str], channels: list[str] | None) -> list[Change]:
         """Make the commands that ask for less."""
-        return self._number(unsubscribes(symbols, channels), self._await)
+        return self._await(self._number(unsubscribes(symbols, channels)))
 
     def open(self, token: str | None) -> list[Command]:
         """Give what a new connection is told after its welcome: who we are, and all we want."""
@@ -83,26 +82,22 @@ class Conversation:
         commands: list[Command] = []
         if token is not None and self.welcome.authentication != "none":
             commands.append(Authenticate(token))
-        commands += self._number(self._wants.commands(), lambda own: self._reopening.add(_id(own)))
+        commands += self._number(self._wants.commands())
         commands += self._pending.values()
         return commands
 
-    def _number(self, changes: Iterable[Change], note: Callable[[Change], None]) -> list[Change]:
+    def _number(self, changes: Iterable[Change]) -> list[Change]:
         numbered = list(changes)
         for change in numbered:
             self._next_id += 1
             change.id = self._next_id
-            note(change)
         return numbered
 
-    def _await(self, change: Change) -> None:
-        self._pending[_id(change)] = change
-        self._answers[_id(change)] = None
-
-    @property
-    def settled(self) -> bool:
-        """Whether the present connection has taken over all that was wanted."""
-        return self.welcome is not None and not self._reopening
+    def _await(self, changes: list[Change]) -> list[Change]:
+        for change in changes:
+            self._pending[_id(change)] = change
+            self._answers[_id(change)] = None
+        return changes
 
     def answer(self, change: Change) -> Subscribed | ErrorMessage | None:
         """Give the answer to a command, or None while there is none."""
@@ -118,7 +113,6 @@ class Conversation:
     def lost(self) -> None:
         """Take note that the connection has ended: the next one asks for everything anew."""
         self.welcome = None
-        self._reopening.clear()
 
     def take(self, messages: list[str | bytes]) -> list[Tick]:
         """Take in messages in the order they came, and give their ticks.
@@ -127,22 +121,29 @@ class Conversation:
             MessageError: one is not of this protocol.
         """
         ticks: list[Tick] = []
-        counted = 0
+        singles: list[Tick] = []
         for data in messages:
             message = decode(data)
+            if type(message) in CHANNEL_OF:
+                singles.append(message)  # type: ignore[arg-type]
+                continue
+            if singles:
+                self._count(singles, ticks)
+                singles = []
             if type(message) is list:
-                ticks += message
-            elif type(message) in CHANNEL_OF:
-                ticks.append(message)  # type: ignore[arg-type]
+                self._count(message, ticks)
             else:
-                self.ledger.take(ticks[counted:])
-                counted = len(ticks)
                 self._hear(message)  # type: ignore[arg-type]
-        self.ledger.take(ticks[counted:] if counted else ticks)
+        self._count(singles, ticks)
         if ticks:
             self.stats.ticks += len(ticks)
             self.stats.latencies.add(self._clock.now_ns() - ticks[-1].ts_out)
         return ticks
+
+    def _count(self, arrived: list[Tick], ticks: list[Tick]) -> None:
+        """Account for ticks and hand them on."""
+        self.ledger.take(arrived)
+        ticks += arrived
 
     def _hear(self, message: Message) -> None:
         match message:
@@ -177,11 +178,12 @@ class Conversation:
     def _settle(self, ack: Subscribed) -> None:
         self.subscriptions = ack.subscriptions
         self.rejections.update((rejection.symbol, rejection) for rejection in ack.rejected)
-        refused = [rejection.symbol for rejection in ack.rejected]
+        refused = {rejection.symbol for rejection in ack.rejected}
         change = self._answered(ack)
         if isinstance(change, Subscribe):
             terms = Terms(change.delivery, change.interval_ms, change.snapshot)
-            self._wants.add(change.channels, set(change.symbols).difference(refused), terms)
+            taken = [symbol for symbol in change.symbols if symbol not in refused]
+            self._wants.add(change.channels, taken, terms)
         elif isinstance(change, Unsubscribe):
             self._wants.drop(change.channels or CHANNELS, change.symbols)
             self.ledger.keep(ack.subscriptions)
@@ -194,7 +196,6 @@ class Conversation:
         """File an answer; gives its command, unless that was only repeated on reconnecting."""
         if not isinstance(answer.id, int):
             return None
-        self._reopening.discard(answer.id)
         if answer.id in self._answers:
             self._answers[answer.id] = answer
         return self._pending.pop(answer.id, None)

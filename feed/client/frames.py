@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from feed.codes import CloseCode
 from feed.protocol.frames import CONTROL_LIMIT_BYTES, FrameError, Opcode, unmask
 
-READ_BYTES: Final = 256 * 1024
+READ_BYTES: Final = 128 * 1024
 
 _FIN: Final = 0x80
 _RESERVED: Final = 0x70

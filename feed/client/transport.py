@@ -1,7 +1,7 @@
 """One WebSocket connection of the client, on asyncio alone: the only module here with sockets.
 
 Reading stops when nobody takes the messages, so that a slow program pushes back on TCP and the
-server's delivery contract applies to it. At most two socket reads (512 KiB) and one unfinished
+server's delivery contract applies to it. At most two socket reads (256 KiB) and one unfinished
 message are held. HTTP_PROXY is not obeyed.
 """
 

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feed.client.events import Disorder, Gap
+from feed.client.ledger import HOLES_KEPT, Ledger
+from feed.protocol.messages import Skipped, Snapshot
+from feed.ticks import Quote, Tick, Trade
+
+
+def quote(seq: int, symbol: str = "A") -> Quote:
+    return Quote(symbol, seq, 1, 1.0, 1, 1.1, 1, 2)
+
+
+def trade(seq: int, symbol: str = "A") -> Trade:
+    return Trade(symbol, seq, 1, 1.0, 1, 2)
+
+
+def skipped(first: int, last: int, symbol: str = "A") -> Skipped:
+    return Skipped("quotes", symbol, first, last, last - first + 1, "conflated")
+
+
+def snapshot(seq: int, symbol: str = "A") -> Snapshot:
+    return Snapshot(symbol, {"quotes": seq}, quote=quote(seq, symbol))
+
+
+class Book:
+    """A ledger in its first epoch, and what it told."""
+
+    def __init__(self) -> None:
+        self.told: list[Gap | Disorder] = []
+        self.ledger = Ledger(self.told.append)
+        self.ledger.welcome("e1")
+
+
+@pytest.fixture
+def book() -> Book:
+    return Book()
+
+
+def test_ticks_in_sequence_are_no_news(book: Book) -> None:
+    book.ledger.take([quote(5), trade(1), quote(6), quote(1, "B"), trade(2), quote(2, "B")])
+    assert book.told == []
+    assert book.ledger.positions() == {"quotes": {"A": 6, "B": 2}, "trades": {"A": 2}}
+
+
+def test_a_missing_seq_inside_a_batch_is_a_gap(book: Book) -> None:
+    book.ledger.take([quote(1), quote(2), quote(6), quote(7)])
+    assert book.told == [Gap("quotes", "A", 3, 5)]
+    assert book.told[0].count == 3  # type: ignore[union-attr]
+
+
+def test_a_skipped_notice_covers_its_range(book: Book) -> None:
+    book.ledger.take([quote(1)])
+    book.ledger.skipped(skipped(2, 5))
+    book.ledger.take([quote(6)])
+    assert book.told == []
+
+
+def test_what_a_notice_leaves_out_is_a_gap(book: Book) -> None:
+    book.ledger.take([quote(1)])
+    book.ledger.skipped(skipped(3, 5))
+    book.ledger.take([quote(7)])
+    assert book.told == [Gap("quotes", "A", 2, 2), Gap("quotes", "A", 6, 6)]
+
+
+def test_a_notice_about_what_was_received_is_a_disorder(book: Book) -> None:
+    book.ledger.take([quote(1), quote(2)])
+    book.ledger.skipped(skipped(2, 3))
+    assert book.told == [Disorder("quotes", "A", 2, "duplicate")]
+    assert book.ledger.positions()["quotes"]["A"] == 3
+
+
+def test_a_seq_that_comes_twice_is_a_duplicate_and_does_not_move_the_stream(book: Book) -> None:
+    book.ledger.take([quote(1), quote(2), quote(1), quote(3)])
+    assert book.told == [Disorder("quotes", "A", 1, "duplicate")]
+
+
+def test_a_seq_that_comes_after_its_gap_is_late_and_only_once(book: Book) -> None:
+    book.ledger.take([quote(1), quote(4), quote(2), quote(2)])
+    assert book.told == [
+        Gap("quotes", "A", 2, 3),
+        Disorder("quotes", "A", 2, "late"),
+        Disorder("quotes", "A", 2, "duplicate"),
+    ]
+
+
+def test_the_holes_remembered_are_bounded(book: Book) -> None:
+    book.ledger.take([quote(seq) for seq in range(1, 4 * HOLES_KEPT, 2)])
+    book.ledger.take([quote(2)])
+    assert book.told[-1] == Disorder("quotes", "A", 2, "duplicate")
+
+
+def test_the_live_tick_after_a_snapshot_has_the_next_seq(book: Book) -> None:
+    book.ledger.snapshot(snapshot(41))
+    book.ledger.take([quote(42)])
+    assert book.told == []
+
+
+def test_a_snapshot_after_a_reconnect_gives_the_range_missed(book: Book) -> None:
+    book.ledger.take([quote(10)])
+    assert book.ledger.welcome("e1")
+    book.ledger.snapshot(snapshot(25))
+    book.ledger.take([quote(26)])
+    assert book.told == [Gap("quotes", "A", 11, 25)]
+
+
+def test_without_a_snapshot_the_first_tick_after_a_reconnect_gives_the_range(book: Book) -> None:
+    book.ledger.take([quote(10)])
+    book.ledger.welcome("e1")
+    book.ledger.take([quote(26)])
+    assert book.told == [Gap("quotes", "A", 11, 25)]
+
+
+def test_another_epoch_restarts_the_numbering(book: Book) -> None:
+    book.ledger.take([quote(10)])
+    assert not book.ledger.welcome("e2")
+    book.ledger.take([quote(3)])
+    assert book.told == []
+
+
+def test_a_stream_that_was_unsubscribed_begins_anew(book: Book) -> None:
+    book.ledger.take([quote(1), quote(1, "B1"), trade(1)])
+    book.ledger.keep({"quotes": ["B*"], "trades": ["A"]})
+    assert book.ledger.positions() == {"quotes": {"B1": 1}, "trades": {"A": 1}}
+    book.ledger.take([quote(9), quote(2, "B1")])
+    assert book.told == []
+
+
+@pytest.mark.parametrize(
+    "advance", [lambda own: own.skipped(skipped(2, 4)), lambda own: own.take([quote(4)])]
+)
+def test_the_last_value_outlives_a_notice(book: Book, advance: Callable[[Ledger], Any]) -> None:
+    book.ledger.take([quote(1)])
+    advance(book.ledger)
+    last = book.ledger.last("quotes", "A")
+    assert last is not None
+    assert last.seq in (1, 4)
+    assert book.ledger.positions()["quotes"]["A"] == 4
+
+
+def test_a_snapshot_is_the_last_value_until_a_tick_comes(book: Book) -> None:
+    book.ledger.snapshot(snapshot(7))
+    assert book.ledger.last("quotes", "A") == quote(7)
+    assert book.ledger.last("trades", "A") is None
+
+
+FATES = st.lists(
+    st.tuples(
+        st.sampled_from(["A", "B"]), st.sampled_from(["received", "skipped", "lost", "snapshot"])
+    ),
+    max_size=60,
+)
+
+
+@given(FATES)
+def test_what_is_told_as_gaps_is_exactly_what_was_lost(fates: list[tuple[str, str]]) -> None:
+    book = Book()
+    book.ledger.take([quote(0, "A"), quote(0, "B")])
+    seqs, lost = {"A": 0, "B": 0}, set()
+    pending: dict[str, set[tuple[str, int]]] = {"A": set(), "B": set()}
+    for symbol, fate in fates:
+        seqs[symbol] += 1
+        seq = seqs[symbol]
+        if fate == "lost":
+            pending[symbol].add((symbol, seq))
+            continue
+        if fate == "snapshot":
+            pending[symbol].add((symbol, seq))  # its seq was published, and never came as a tick
+            book.ledger.snapshot(snapshot(seq, symbol))
+        elif fate == "skipped":
+            book.ledger.skipped(skipped(seq, seq, symbol))
+        else:
+            ticks: list[Tick] = [quote(seq, symbol)]
+            book.ledger.take(ticks)
+        lost |= pending[symbol]
+        pending[symbol] = set()
+    gaps = [gap for gap in book.told if isinstance(gap, Gap)]
+    told = [(gap.symbol, seq) for gap in gaps for seq in range(gap.first_seq, gap.last_seq + 1)]
+    assert len(gaps) == len(book.told)
+    assert sorted(told) == sorted(lost)
