@@ -95,17 +95,17 @@ class CsvTape:
         self, columns: Sequence[str], words: frozenset[str], times: Sequence[str], rows: int
     ) -> Iterator[Chunk]:
         places = {name: str(self.columns.index(name)) for name in columns}
-        kinds: dict[str, Any] = {places[name]: "category" for name in words}
-        kinds |= {places[name]: object for name in times if self._keep_text(name, times)}
+        texts = {*words, *(name for name in times if self._keep_text(name, times))}
+        empty = {places[name]: [""] if name in words else _EMPTY for name in columns}
         with reading(self.path):
             file = self._open_with_header()
         with closing(file):
             with reading(self.path):
-                frames = self._open_frames(file, list(places.values()), kinds, rows)
+                frames = self._open_frames(file, {places[name] for name in texts}, empty, rows)
             first_row = 1
             for frame in guarded(self.path, frames):
                 if len(frame):
-                    yield _chunk(frame, places, str(len(self.columns)), first_row)
+                    yield self._chunk(frame, places, words, first_row)
                 first_row += len(frame)
 
     def _open_with_header(self) -> BinaryIO:
@@ -121,17 +121,17 @@ class CsvTape:
         return cast(BinaryIO, io.BufferedReader(_Prefixed(header.encode(), file), 1 << 18))
 
     def _open_frames(
-        self, file: BinaryIO, places: list[str], kinds: dict[str, Any], rows: int
+        self, file: BinaryIO, texts: set[str], empty: dict[str, list[str]], rows: int
     ) -> Any:
         import pandas as pd
 
         beyond = str(len(self.columns))
-        empty = {place: [""] if kinds.get(place) == "category" else _EMPTY for place in places}
         return pd.read_csv(
             file,
             sep=self._delimiter,
-            usecols=[*places, beyond],
-            dtype={**kinds, beyond: object},
+            usecols=[*empty, beyond],
+            index_col=False,  # else a first row that is too long moves every column to the left
+            dtype=dict.fromkeys((*texts, beyond), object),
             keep_default_na=False,
             na_values={**empty, beyond: [""]},
             skipinitialspace=True,
@@ -141,6 +141,16 @@ class CsvTape:
             encoding_errors="replace",
             **_exact_floats(),
         )
+
+    def _chunk(
+        self, frame: Any, places: dict[str, str], words: frozenset[str], first_row: int
+    ) -> Chunk:
+        cells = {
+            name: _words(frame[place]) if name in words else _column(frame[place])
+            for name, place in places.items()
+        }
+        ragged = frame[str(len(self.columns))].notna().to_numpy()
+        return Chunk(first_row, len(frame), cells, ragged if ragged.any() else None)
 
     def _keep_text(self, time: str, times: Sequence[str]) -> bool:
         """Tell whether a time has to be kept as text, which it need not if it is a whole number."""
@@ -193,15 +203,14 @@ def _exact_floats() -> dict[str, Any]:
     return {} if version >= (3, 1) else {"float_precision": "round_trip"}
 
 
-def _chunk(frame: Any, places: dict[str, str], beyond: str, first_row: int) -> Chunk:
-    cells = {name: _column(frame[place]) for name, place in places.items()}
-    ragged = frame[beyond].notna().to_numpy()
-    return Chunk(first_row, len(frame), cells, ragged if ragged.any() else None)
+def _words(cells: Any) -> Words:
+    import pandas as pd
+
+    codes, names = pd.factorize(cells)
+    return Words(codes, names.to_numpy(dtype=object))
 
 
 def _column(cells: Any) -> Column:
-    if cells.dtype == "category":
-        return Words(cells.cat.codes.to_numpy(), cells.cat.categories.to_numpy(dtype=object))
     missing = cells.isna().to_numpy()
     if cells.dtype.kind in "iuf":
         return Numbers(cells.to_numpy(), missing if missing.any() else None)
