@@ -125,17 +125,17 @@ class RowReader:
                 findings.add(mask, describe)
             return (Part(self._layout.kind, None, self._symbols.names, codes, values),)
         assert self._layout.type is not None
-        types = texts_of(chunk.columns[self._layout.type])
+        types = words_of(chunk.columns[self._layout.type])
+        known = {word: place for place, word in enumerate(KIND_OF)}
+        kinds = np.array([*(known.get(name, -1) for name in types.names), -1])[types.codes]
         findings.add(
-            np.array([cell not in KIND_OF for cell in types.values], bool),
+            kinds < 0,
             lambda row: f"type must be {', '.join(KIND_OF)}, was {shown(types.cell(row))}",
         )
         return tuple(
-            self._read_part(
-                KIND_OF[word], np.flatnonzero(types.values == word), chunk, codes, findings
-            )
-            for word in KIND_OF
-            if (types.values == word).any()
+            self._read_part(kind, np.flatnonzero(kinds == place), chunk, codes, findings)
+            for place, kind in enumerate(KIND_OF.values())
+            if (kinds == place).any()
         )
 
     def _read_part(
