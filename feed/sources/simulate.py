@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import secrets
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from typing import Final
@@ -42,7 +43,7 @@ def parse_symbols(text: str) -> tuple[str, ...]:
         SettingError: when it is neither.
     """
     if text.isascii() and text.isdigit():
-        return _numbered(int(text))
+        return _numbered(int(text[:20]))  # more digits are too many all the same
     return _checked(tuple(name.strip() for name in text.split(",")))
 
 
@@ -54,17 +55,22 @@ def _numbered(count: int) -> tuple[str, ...]:
 
 
 def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise SettingError("simulate", "must name at least one symbol, had none")
     for name in names:
         if not symbol_ok(name):
             raise SettingError(
                 "simulate",
-                f"must be a number of symbols or names separated by commas, had {name!r}"
+                f"must be a number of symbols or names separated by commas, had {name[:41]!r}"
                 f" (a name is {SYMBOL_GRAMMAR})",
             )
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise SettingError("simulate", f"must name each symbol once, had {twice!r} twice")
+        raise SettingError("simulate", f"must name each symbol once, had {_twice(names)!r} twice")
     return names
+
+
+def _twice(names: tuple[str, ...]) -> str:
+    return Counter(names).most_common(1)[0][0]
 
 
 class Simulate:

@@ -39,6 +39,8 @@ class _Format(Protocol):
 
     def finish(self) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class TapeWriter:
     """Writes one tape; use it in a `with` statement.
@@ -97,12 +99,17 @@ class TapeWriter:
     ) -> None:
         try:
             if kind is None:
-                with self._writing():
-                    self._format.finish()
-                    self._file.close()
-                    os.replace(self._part, self._path)
+                self._finish()
         finally:
+            with suppress(OSError):  # a full disk is told once, by what found it
+                self._format.close()
             self._discard()
+
+    def _finish(self) -> None:
+        with self._writing():
+            self._format.finish()
+            self._file.close()
+            os.replace(self._part, self._path)
 
     def _open_format(self) -> _Format:
         if is_parquet(self._path):
@@ -118,7 +125,7 @@ class TapeWriter:
             raise TapeError(self._path, f"cannot be written: {reason}") from error
 
     def _discard(self) -> None:
-        with suppress(OSError):  # a full disk is told once, by what found it
+        with suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)
 
@@ -137,6 +144,9 @@ class _Csv:
         self._write_rows(zip(*columns, strict=True))
 
     def finish(self) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
 
     def _write_rows(self, rows: Iterable[Iterable[Any]]) -> None:
@@ -173,6 +183,9 @@ class _Parquet:
     def finish(self) -> None:
         if self._rows:
             self._write_group()
+        self.close()
+
+    def close(self) -> None:
         self._writer.close()
 
     def _type_of(self, name: str) -> Any:
