@@ -82,7 +82,7 @@ def _batches(file: Any, columns: list[str], rows: int) -> Iterator[Any]:
         yield from file.iter_batches(rows, columns=columns, use_threads=False)
         return
     # Batches of words end where a row group does; what may come as one, comes as one.
-    table = file.read(columns, use_threads=False).unify_dictionaries().combine_chunks()
+    table = file.read(columns, use_threads=False).combine_chunks()
     yield from table.to_batches()
 
 
