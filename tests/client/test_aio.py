@@ -119,11 +119,14 @@ def test_one_task_iterates_while_another_subscribes(
 
     async def main() -> None:
         async with lines(transport).connect() as ticks:
-            waiting = asyncio.create_task(asyncio.wait_for(anext(ticks), 5))
-            await asyncio.sleep(0)
-            assert (await ticks.subscribe(["B", "NOPE"])).rejected[0].symbol == "NOPE"
+            waiting = asyncio.create_task(ticks.__anext__())
+            for _ in range(3):  # until it is the one that reads
+                await asyncio.sleep(0)
+            ack = await asyncio.wait_for(ticks.subscribe(["B", "NOPE"]), 1)
+            assert ack.rejected[0].symbol == "NOPE"
             transport.tell(trade(1))
             assert await waiting == trade(1)
+            assert ticks._conversation._answers == {}
 
     run(main())
 

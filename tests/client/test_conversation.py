@@ -125,6 +125,13 @@ def test_an_answer_nobody_waits_for_takes_effect_all_the_same(talk: Talk) -> Non
     assert len(talk.reopen()) == 1
 
 
+def test_a_symbol_asked_for_again_and_taken_is_rejected_no_more(talk: Talk) -> None:
+    for rejected in ([Rejection("A", "unknown_symbol", "no")], []):
+        (command,) = talk.own.subscribe(["A"], ["quotes"], Terms())
+        talk.hear(Subscribed({}, id=command.id, rejected=rejected))
+        assert list(talk.own.rejections.values()) == rejected
+
+
 def test_unsubscribing_ends_the_numbering_of_the_stream(talk: Talk) -> None:
     talk.hear(quote(1))
     (command,) = talk.own.unsubscribe(["A"], ["quotes"])

@@ -76,6 +76,12 @@ def test_a_notice_about_what_was_received_is_a_disorder(book: Book) -> None:
     assert book.ledger.positions()["quotes"]["A"] == 3
 
 
+def test_a_notice_about_the_past_does_not_take_the_stream_back(book: Book) -> None:
+    book.ledger.take([quote(1), quote(2), quote(3)])
+    book.ledger.skipped(skipped(1, 2))
+    assert book.ledger.positions()["quotes"]["A"] == 3
+
+
 def test_a_seq_that_comes_twice_is_a_duplicate_and_does_not_move_the_stream(book: Book) -> None:
     book.ledger.take([quote(1), quote(2), quote(1), quote(3)])
     assert book.told == [Disorder("quotes", "A", 1, "duplicate")]
