@@ -51,24 +51,26 @@ class FakeTransport:
         self.finished = True
 
 
-def frames(data: bytes) -> list[tuple[int, bytes]]:
-    """Cut what a server wrote into (opcode, payload); what is not a whole frame fails."""
+def frames(data: bytes, *, torn: bool = False) -> list[tuple[int, bytes]]:
+    """Cut what a server wrote into (opcode, payload); only a torn end may be no whole frame."""
     found, at = [], 0
-    while at < len(data):
+    while at + 2 <= len(data):
         size, start = data[at + 1], at + 2
         if size >= 126:
             width = 2 if size == 126 else 8
             size, start = int.from_bytes(data[start : start + width], "big"), start + width
+        if torn and start + size > len(data):
+            break
         assert start + size <= len(data), "the last frame is not whole"
         found.append((data[at] & 0x0F, bytes(data[start : start + size])))
         at = start + size
     return found
 
 
-def messages(transport: FakeTransport) -> list[dict[str, Any]]:
+def messages(transport: FakeTransport, *, torn: bool = False) -> list[dict[str, Any]]:
     """Give every message written so far, batches spread out."""
     found: list[dict[str, Any]] = []
-    for opcode, payload in frames(bytes(transport.taken)):
+    for opcode, payload in frames(bytes(transport.taken), torn=torn):
         if opcode == 1:
             value = orjson.loads(payload)
             found.extend(value if isinstance(value, list) else [value])
@@ -78,11 +80,16 @@ def messages(transport: FakeTransport) -> list[dict[str, Any]]:
 class World:
     """A hub with a tickerplant and a registry, driven by hand."""
 
-    def __init__(self, symbols: frozenset[str] | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        symbols: frozenset[str] | None = None,
+        limits: Limits | None = None,
+        journal_ticks_per_stream: int = 4096,
+    ) -> None:
         self.clock = FakeClock()
         self.timers: list[tuple[float, Callable[[], None]]] = []
         self.flushes: list[Callable[[], None]] = []
-        self.hub = Hub(self.flushes.append)
+        self.hub = Hub(self.flushes.append, journal_ticks_per_stream=journal_ticks_per_stream)
         self.tickerplant = Tickerplant(self.hub.receive, self.clock)
         self.registry = Registry(
             self.hub,

@@ -6,7 +6,7 @@ by one direct send; members that are behind get a `Segment` to keep in their out
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from feed.hub.stream import Stream
@@ -157,12 +157,19 @@ class Cohort:
     def _joined(self) -> bytes:
         if not self.batched:
             return b"".join(self.pending)
-        return b"".join(batch_frame(batch) for batch in batches(self.pending))
+        return b"".join(tick_frames(self.pending, batched=True))
 
     def _frames(self) -> list[tuple[int, list[bytes]]]:
         if not self.batched:
             return [(len(frame), [frame]) for frame in self.pending]
         return [(len(batch_frame(batch)), batch) for batch in batches(self.pending)]
+
+
+def tick_frames(payloads: list[bytes], *, batched: bool) -> Iterator[bytes]:
+    """Frame ticks in the form a session takes them."""
+    if batched:
+        return map(batch_frame, batches(payloads))
+    return map(text_frame, payloads)
 
 
 def batches(payloads: list[bytes]) -> list[list[bytes]]:

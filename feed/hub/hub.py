@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from feed.hub.cohort import Burst, Cohort
 from feed.hub.index import Index
+from feed.hub.journal import Journal
 from feed.hub.last_values import LastValues
 from feed.hub.stream import Stream
 from feed.metrics import Metrics
@@ -24,15 +25,27 @@ class Hub:
 
     Args:
         schedule: calls a function once, soon: when the loop comes round, or an interval later.
+        journal_ticks_per_stream: how many recent ticks each stream keeps for resumes.
+        journal_limit_bytes: how much all of them may take.
 
     Attributes:
         index: who is subscribed to what.
+        journal: the recent ticks of each stream.
         last_values: what a session that arrives now must be told.
         metrics: what was counted so far.
     """
 
-    def __init__(self, schedule: Callable[[Callable[[], None]], None]) -> None:
-        self.index = Index()
+    def __init__(
+        self,
+        schedule: Callable[[Callable[[], None]], None],
+        *,
+        journal_ticks_per_stream: int = 4096,
+        journal_limit_bytes: int = 67_108_864,
+    ) -> None:
+        self.journal = Journal(
+            journal_ticks_per_stream, journal_limit_bytes, lambda: self.index.streams()
+        )
+        self.index = Index(self.journal.open)
         self.last_values = LastValues(self.index)
         self.metrics = Metrics()
         self._schedule = schedule
@@ -50,12 +63,14 @@ class Hub:
             stream = by_kind[tick.__class__].get(tick.symbol) or stream_of(tick)
             stream.last = tick
             stream.seq = tick.seq
+            stream.recent.append(tick)
             if tick.__class__ is Trade:
                 count(tick)
             if stream.plain or stream.batched:
                 wanted.append(tick)
                 streams.append(stream)
         self.metrics.ticks_in += len(ticks)
+        self.journal.count(ticks)
         if wanted:
             self._fan_out(wanted, streams)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from feed.hub.cohort import Cohort
 from feed.hub.stream import Stream
@@ -16,11 +16,15 @@ Key = tuple[bool, Subscriptions]
 class Index:
     """Every stream and every cohort of a node.
 
+    Args:
+        opened: told of each new stream before it is used.
+
     Attributes:
         by_kind: streams by tick class and symbol, for the path of a tick.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, opened: Callable[[Stream], None] = lambda stream: None) -> None:
+        self._opened = opened
         self._by_channel: dict[str, dict[str, Stream]] = {name: {} for name in CHANNELS}
         self.by_kind = {kind: self._by_channel[name] for kind, name in CHANNEL_OF.items()}
         self._cohorts: dict[Key, Cohort] = {}
@@ -30,6 +34,11 @@ class Index:
     def cohorts(self) -> Iterable[Cohort]:
         """Every cohort that has a member."""
         return self._cohorts.values()
+
+    def streams(self) -> Iterator[Stream]:
+        """Give every stream."""
+        for streams in self._by_channel.values():
+            yield from streams.values()
 
     def symbols(self) -> set[str]:
         """Give every symbol that has a stream."""
@@ -44,6 +53,7 @@ class Index:
         stream = self._by_channel[channel].get(symbol)
         if stream is None:
             stream = self._by_channel[channel][symbol] = Stream(channel, symbol)
+            self._opened(stream)
             for cohort in self._wildcards:
                 _attach(cohort, stream)
         return stream

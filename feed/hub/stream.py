@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -19,19 +20,31 @@ class Stream:
     Attributes:
         seq: of the newest tick; 0 before the first.
         last: the newest tick, or None.
+        recent: the newest ticks, as many as the journal keeps, oldest first.
         is_event: whether each tick counts (trades), or a newer one replaces it.
         plain: for each cohort that takes one tick per message, the append of its pending frames.
         batched: likewise for cohorts that take batches, the append of their pending payloads.
         latest: the cohorts that take its newest tick at an interval.
     """
 
-    __slots__ = ("batched", "channel", "is_event", "last", "latest", "plain", "seq", "symbol")
+    __slots__ = (
+        "batched",
+        "channel",
+        "is_event",
+        "last",
+        "latest",
+        "plain",
+        "recent",
+        "seq",
+        "symbol",
+    )
 
     def __init__(self, channel: str, symbol: str) -> None:
         self.channel = channel
         self.symbol = symbol
         self.seq = 0
         self.last: Tick | None = None
+        self.recent: deque[Tick] = deque()
         self.is_event = channel in EVENT_CHANNELS
         self.plain: dict[Cohort, Append] = {}
         self.batched: dict[Cohort, Append] = {}

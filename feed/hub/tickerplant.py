@@ -31,6 +31,8 @@ class Tickerplant:
 
     def publish(self, ticks: list[Tick]) -> None:
         """Number a burst per stream, +1 for every tick, stamp it and hand it on."""
+        if not ticks:
+            return
         seqs = self._seqs
         ts_out = self._clock.now_ns()
         for tick in ticks:

@@ -15,6 +15,7 @@ from feed.hub.hub import Hub
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions, Terms
 from feed.protocol.messages import Snapshot
+from feed.sessions.catchup import CatchUp, Log
 from feed.sessions.limits import Limits
 from feed.sessions.outbox import Account, Outbox
 
@@ -122,7 +123,20 @@ class Delivery:
         if self._is_latest(stream):
             self._positions[stream] = stream.seq
         if snapshot:
-            self._owing().add_snapshot(stream.symbol, (stream.channel,))
+            self._owing().catch_up.add_snapshot(stream.symbol, (stream.channel,))
+
+    def resume(self, stream: Stream, first_seq: int | None) -> None:
+        """Account for a stream from `first_seq` on, as far as the journal reaches back.
+
+        Args:
+            first_seq: None means that the client's numbering is not this one.
+        """
+        if self._is_latest(stream):
+            self._positions[stream] = stream.seq
+        if first_seq is None:
+            self._owing().catch_up.add_lost(stream)
+        else:
+            self._owing().catch_up.add_resume(stream, first_seq)
 
     def change(self, stream: Stream, old: Terms) -> None:
         """Go from interval to every tick or back, with nothing sent twice and nothing left out."""
@@ -131,7 +145,7 @@ class Delivery:
         elif old.delivery == "latest":
             position = self._positions.pop(stream, 0)
             if position < stream.seq:
-                self._owing().add_newest(stream, position + 1)
+                self._owing().catch_up.add_newest(stream, position + 1)
 
     def end(self, streams: set[Stream]) -> None:
         """Owe nothing more of streams that were unsubscribed."""
@@ -158,7 +172,7 @@ class Delivery:
         for stream in due:
             position = self._positions.setdefault(stream, 0)
             if stream.seq > position:
-                self._owing().add_newest(stream, position + 1)
+                self._owing().catch_up.add_newest(stream, position + 1)
         self._every(interval_ms)
         self.drain()
 
@@ -180,7 +194,7 @@ class Delivery:
 
     def fall_behind(self, segment: Segment, sent: int) -> None:
         """Keep what a short write left of a segment; the cohort has noted it already."""
-        self.outbox = Outbox(self._account())
+        self.outbox = self._new_outbox()
         self._transport.want_write(True)
         self.outbox.add_segment(segment, sent)
         self._check()
@@ -207,14 +221,14 @@ class Delivery:
             if sent < len(chunk):
                 return
         if outbox.empty and outbox is self.outbox:
-            self._catch_up(outbox)
+            self._caught_up(outbox)
 
     def finish(self, last: bytes) -> None:
         """Leave the cohort, complete the frame that is on its way, send the last bytes, and end."""
         self.leave()
         outbox, self.outbox = self.outbox, None
         rest = outbox.only_rest() if outbox else b""
-        self.outbox = Outbox(self._account())
+        self.outbox = self._new_outbox()
         self.outbox.add_rest(rest + last)
         self._transport.want_write(True)
         self.drain()
@@ -227,7 +241,7 @@ class Delivery:
             cohort.leave(self)
             self._context.hub.index.drop_if_empty(cohort)
 
-    def _catch_up(self, outbox: Outbox) -> None:
+    def _caught_up(self, outbox: Outbox) -> None:
         self._context.hub.metrics.conflated += outbox.conflated_ticks
         self.outbox = None
         self._transport.want_write(False)
@@ -242,21 +256,20 @@ class Delivery:
 
     def _owing(self) -> Outbox:
         if self.outbox is None:
-            self.outbox = Outbox(self._account())
+            self.outbox = self._new_outbox()
             self._transport.want_write(True)
             if self._cohort is not None:
                 self._cohort.leave(self)
                 self._cohort.join(self, behind=True)
         return self.outbox
 
-    def _account(self) -> Account:
-        return Account(
-            self._batched,
-            self._context.limits.watermark_bytes,
-            self._context.hub.index.stream_of,
-            self._conflates,
-            self._snapshot,
-            self._positions,
+    def _new_outbox(self) -> Outbox:
+        hub = self._context.hub
+        log = Log(self._snapshot, hub.journal.since)
+        catch_up = CatchUp(log, batched=self._batched, positions=self._positions)
+        watermark_bytes = self._context.limits.watermark_bytes
+        return Outbox(
+            Account(self._batched, watermark_bytes, hub.index.stream_of, self._conflates), catch_up
         )
 
     def _conflates(self, stream: Stream) -> bool:

@@ -2,13 +2,11 @@
 
 A session that keeps up has no outbox. One whose socket would block gets one, and lives in it until
 everything is sent. Below the watermark an outbox is a queue of whole segments. Above it, state is
-conflated: of such a stream only the first unsent seq is kept, and what goes out in the end is one
-`skipped` notice and the newest tick, read from the stream itself. Events, and streams subscribed
-with `all`, are kept one by one, up to the limit.
+conflated: such a stream is left to the catch-up, which reads its newest tick when it goes out.
+Events, and streams subscribed with `all`, are kept one by one, up to the limit.
 
-Snapshots wait here in the same way: only the symbol is kept, and ticks of a stream whose snapshot
-is still to come are dropped, because the snapshot will include them. While anything is owed in
-one of these ways, segments are taken apart at once, so that no tick overtakes or repeats another.
+While the catch-up owes anything, segments are taken apart at once, so that no tick overtakes or
+repeats one that the catch-up will read.
 """
 
 from __future__ import annotations
@@ -18,11 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from feed.hub.cohort import BATCH_TICKS, Segment, batch_frame
+from feed.hub.cohort import Segment, tick_frames
 from feed.hub.stream import Stream
-from feed.protocol.codec import encode
-from feed.protocol.frames import text_frame
-from feed.protocol.messages import Skipped, Snapshot
+from feed.sessions.catchup import CatchUp, within
 from feed.ticks import Tick
 
 CHUNK_BYTES: Final = 65_536
@@ -46,16 +42,12 @@ class Account:
         watermark_bytes: above this, state is conflated.
         stream_of: finds a tick's stream.
         conflates: tells whether a stream may be conflated for this session.
-        snapshot: gives the snapshot of a symbol with the seqs of some channels.
-        positions: last seq sent, of the streams taken at an interval; kept up to date here.
     """
 
     batched: bool
     watermark_bytes: int
     stream_of: Callable[[Tick], Stream]
     conflates: Callable[[Stream], bool]
-    snapshot: Callable[[str, Iterable[str]], Snapshot]
-    positions: dict[Stream, int]
 
     @property
     def chunk_bytes(self) -> int:
@@ -68,47 +60,48 @@ class Outbox:
 
     Attributes:
         queued_bytes: bytes held for this session.
-        conflated_ticks: how many ticks were announced as skipped so far.
     """
 
     __slots__ = (
         "_account",
-        "_awaiting",
+        "_catch_up",
         "_conflating",
         "_control",
         "_entries",
-        "_first_unsent",
         "_head",
         "_head_segment",
         "_segments",
-        "conflated_ticks",
         "queued_bytes",
     )
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, catch_up: CatchUp) -> None:
         self.queued_bytes = 0
-        self.conflated_ticks = 0
         self._account = account
+        self._catch_up = catch_up
         self._conflating = False
         self._head = memoryview(b"")
         self._head_segment: Segment | None = None
         self._control: deque[bytes] = deque()
         self._entries: deque[Entry] = deque()
         self._segments: deque[Segment] = deque()
-        self._awaiting: dict[str, tuple[str, ...]] = {}
-        self._first_unsent: dict[Stream, int] = {}
 
     @property
     def empty(self) -> bool:
         """Whether nothing is owed any more."""
         return not (
-            self._head
-            or self._control
-            or self._entries
-            or self._segments
-            or self._awaiting
-            or self._first_unsent
+            self._head or self._control or self._entries or self._segments or self._catch_up
         )
+
+    @property
+    def conflated_ticks(self) -> int:
+        """How many ticks were announced as skipped so far."""
+        return self._catch_up.conflated_ticks
+
+    @property
+    def catch_up(self) -> CatchUp:
+        """What is read from the log; asking for it takes segments apart, to see each tick."""
+        self._spread()
+        return self._catch_up
 
     def add_rest(self, rest: bytes) -> None:
         """Owe the rest of a message that was sent in part; only a new outbox takes one."""
@@ -125,7 +118,7 @@ class Outbox:
         if sent:
             self._head_segment = segment
             self.add_rest(segment.buffer[sent:])
-        elif self._conflating or self._awaiting or self._first_unsent:
+        elif self._conflating or self._catch_up:
             self._owe(segment.after(0)[1])
         else:
             self._segments.append(segment)
@@ -133,35 +126,23 @@ class Outbox:
         if self.queued_bytes > self._account.watermark_bytes:
             self._conflate()
 
-    def add_snapshot(self, symbol: str, channels: Iterable[str]) -> None:
-        """Owe a snapshot, as of the moment it goes out."""
-        self._spread()
-        self._awaiting[symbol] = (*self._awaiting.get(symbol, ()), *channels)
-
-    def add_newest(self, stream: Stream, first_seq: int) -> None:
-        """Owe the newest tick of a stream, and a notice of what it skips from `first_seq` on."""
-        self._spread()
-        if stream.channel not in self._awaiting.get(stream.symbol, ()):
-            self._first_unsent.setdefault(stream, first_seq)
-
     def forget(self, streams: set[Stream]) -> None:
         """Owe nothing more of streams that were unsubscribed."""
-        self._spread()
+        catch_up = self.catch_up
+        for stream in streams:
+            catch_up.forget(stream)
         entries, self._entries = self._entries, deque()
         for entry in entries:
             if entry.stream in streams:
                 self.queued_bytes -= len(entry.payload)
             else:
                 self._entries.append(entry)
-        for stream in streams:
-            self._first_unsent.pop(stream, None)
-            self._forget_snapshot(stream)
 
     def next_bytes(self) -> memoryview:
         """Give the bytes to write next: the same ones until `sent` says that they were taken."""
         if self._head:
             return self._head
-        if self._segments and not (self._control or self._entries or self._awaiting):
+        if self._segments and not (self._control or self._entries or self._catch_up):
             self._head_segment = self._segments.popleft()
             self._head = memoryview(self._head_segment.buffer)
         else:
@@ -211,30 +192,20 @@ class Outbox:
 
     def _owe(self, ticks: Iterable[tuple[Tick, bytes]]) -> None:
         for tick, payload in ticks:
-            stream = self._account.stream_of(tick)
-            if stream.channel not in self._awaiting.get(stream.symbol, ()):
-                self._take(Entry(stream, tick.seq, payload))
+            self._take(Entry(self._account.stream_of(tick), tick.seq, payload))
 
     def _take(self, entry: Entry) -> None:
-        first = self._first_unsent.get(entry.stream)
-        if first is not None:  # the notice and the newest tick that are owed will cover this one
-            self._first_unsent[entry.stream] = min(first, entry.seq)
-        elif self._conflating and self._account.conflates(entry.stream):
-            self._first_unsent[entry.stream] = entry.seq
+        stream, seq, payload = entry
+        if self._catch_up.covers(stream, seq):
+            return
+        if self._conflating and self._account.conflates(stream):
+            self._catch_up.add_newest(stream, seq)
         else:
             self._entries.append(entry)
-            self.queued_bytes += len(entry.payload)
-
-    def _forget_snapshot(self, stream: Stream) -> None:
-        channels = self._awaiting.get(stream.symbol, ())
-        kept = tuple(name for name in channels if name != stream.channel)
-        if kept:
-            self._awaiting[stream.symbol] = kept
-        elif channels:
-            del self._awaiting[stream.symbol]
+            self.queued_bytes += len(payload)
 
     def _chunk(self) -> Iterator[bytes]:
-        """Prepare about a chunk of each kind: control, kept ticks, snapshots, newest state.
+        """Prepare control messages, kept ticks, and what the catch-up reads from the log.
 
         Newest state comes after every kept tick, because some of those may be of the same stream.
         """
@@ -242,58 +213,13 @@ class Outbox:
             frame = self._control.popleft()
             self.queued_bytes -= len(frame)
             yield frame
-        yield from self._frames(self._some_entries())
-        yield from self._some_snapshots()
+        payloads = list(within(self._account.chunk_bytes, self._next_entry))
+        yield from tick_frames(payloads, batched=self._account.batched)
+        yield from self._catch_up.frames(self._account.chunk_bytes, newest=not self._entries)
+
+    def _next_entry(self) -> list[bytes]:
         if not self._entries:
-            yield from self._some_newest()
-
-    def _some_entries(self) -> list[bytes]:
-        payloads: list[bytes] = []
-        size = 0
-        while self._entries and size < self._account.chunk_bytes:
-            payload = self._entries.popleft().payload
-            payloads.append(payload)
-            size += len(payload)
-        self.queued_bytes -= size
-        return payloads
-
-    def _some_snapshots(self) -> Iterator[bytes]:
-        size = 0
-        while self._awaiting and size < self._account.chunk_bytes:
-            symbol = next(iter(self._awaiting))
-            snapshot = self._account.snapshot(symbol, self._awaiting.pop(symbol))
-            frame = text_frame(encode(snapshot))
-            size += len(frame)
-            yield frame
-
-    def _some_newest(self) -> Iterator[bytes]:
-        payloads: list[bytes] = []
-        size = 0
-        while self._first_unsent and size < self._account.chunk_bytes:
-            stream = next(iter(self._first_unsent))
-            first = self._first_unsent.pop(stream)
-            if stream in self._account.positions:
-                self._account.positions[stream] = stream.seq
-            if stream.last is None or stream.seq < first:
-                continue
-            if first < stream.seq:
-                notice = self._notice(stream, first)
-                size += len(notice)
-                yield notice
-            payloads.append(encode(stream.last))
-            size += len(payloads[-1])
-        yield from self._frames(payloads)
-
-    def _notice(self, stream: Stream, first: int) -> bytes:
-        last = stream.seq - 1
-        count = last - first + 1
-        self.conflated_ticks += count
-        skipped = Skipped(stream.channel, stream.symbol, first, last, count, "conflated")
-        return text_frame(encode(skipped))
-
-    def _frames(self, payloads: list[bytes]) -> Iterator[bytes]:
-        if not self._account.batched:
-            yield from map(text_frame, payloads)
-        elif payloads:
-            for at in range(0, len(payloads), BATCH_TICKS):
-                yield batch_frame(payloads[at : at + BATCH_TICKS])
+            return []
+        payload = self._entries.popleft().payload
+        self.queued_bytes -= len(payload)
+        return [payload]

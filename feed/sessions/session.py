@@ -25,7 +25,6 @@ from feed.protocol.messages import (
     Pong,
     Rejection,
     Resume,
-    Resumed,
     Subscribe,
     Subscribed,
     Unsubscribe,
@@ -98,19 +97,18 @@ class Session:
             if old is not None:
                 self.delivery.change(stream, old)
                 continue
-            if command.resume is not None:
-                self._resume(stream, command.resume)
-            self.delivery.begin(stream, snapshot=command.snapshot)
+            if not self._resume(stream, command.resume):
+                self.delivery.begin(stream, snapshot=command.snapshot)
         self.delivery.drain()
 
-    def _resume(self, stream: Stream, resume: Resume) -> None:
-        """Say what was lost since the last seq the client has; its snapshot tells the rest."""
-        last_seq = getattr(resume, stream.channel).get(stream.symbol)
-        if last_seq is None:
-            return
-        complete = resume.epoch == self._context.epoch and last_seq == stream.seq
-        told = (stream.channel, stream.symbol, last_seq + 1, stream.seq)
-        self.send(Resumed(*told, complete=complete))
+    def _resume(self, stream: Stream, resume: Resume | None) -> bool:
+        """Go on after the last seq the client has, if it names one of this stream."""
+        last_seq = getattr(resume, stream.channel).get(stream.symbol) if resume else None
+        if resume is None or last_seq is None:
+            return False
+        known = resume.epoch == self._context.epoch and last_seq <= stream.seq
+        self.delivery.resume(stream, last_seq + 1 if known else None)
+        return True
 
     def _unsubscribe(self, command: Unsubscribe) -> None:
         channels = read_channels(command.channels, command.id)

@@ -22,21 +22,30 @@ class Ledger:
     def __init__(self) -> None:
         self.position: dict[tuple[str, str], int] = {}
         self.subscribed: dict[str, list[str]] = {}
-        self.skipped_trades = 0
+        self.resumed_from: dict[tuple[str, str], int] = {}
 
     def read(self, message: dict[str, Any]) -> None:
         match message["type"]:
             case "subscribed":
                 self.subscribed = message["subscriptions"]
-                self.position = {own: at for own, at in self.position.items() if self.wants(*own)}
+                wanted = {own: at for own, at in self.position.items() if self.wants(*own)}
+                self.position = self.resumed_from | wanted
             case "snapshot":
                 for channel, seq in message["seqs"].items():
-                    self.position[channel, message["symbol"]] = seq
+                    stream = channel, message["symbol"]
+                    assert self.position.get(stream, seq) == seq, f"hole before {message}"
+                    self.position[stream] = seq
+            case "resumed":
+                stream = message["channel"], message["symbol"]
+                if message["complete"]:
+                    assert self.position[stream] == message["to_seq"]
+                    assert message["from_seq"] == self.resumed_from.pop(stream) + 1
+                else:
+                    self.advance(stream, message["from_seq"], message["to_seq"])
             case "skipped":
                 stream = message["channel"], message["symbol"]
                 assert message["count"] == message["last_seq"] - message["first_seq"] + 1 > 0
                 self.advance(stream, message["first_seq"], message["last_seq"])
-                self.skipped_trades += message["channel"] == "trades"
             case "quote" | "trade" as kind:
                 stream = CHANNEL[kind], message["symbol"]
                 self.advance(stream, message["seq"], message["seq"])
@@ -84,6 +93,7 @@ actions = st.lists(
             ),
         ),
         st.tuples(st.just("room"), st.integers(0, 3000)),
+        st.tuples(st.just("reconnect"), st.sampled_from(["adaptive", "all"])),
         st.tuples(st.sampled_from(["flush", "drain", "fire", "ping"]), st.none()),
     ),
     max_size=60,
@@ -100,11 +110,32 @@ class Run:
     """One session among neighbours with the same wishes, driven through a schedule."""
 
     def __init__(self, *, batched: bool, limits: Limits) -> None:
-        self.world = World(limits=limits)
-        self.transport = FakeTransport()
-        self.session = self.world.registry.open(self.transport, batched=batched, peer="test")
+        self.world = World(limits=limits, journal_ticks_per_stream=40)
+        self.batched = batched
+        self.ledger = Ledger()
+        self.open()
         self.neighbour = FakeTransport()
         self.other = self.world.registry.open(self.neighbour, batched=batched, peer="test")
+
+    def open(self) -> None:
+        self.transport = FakeTransport()
+        self.session = self.world.registry.open(self.transport, batched=self.batched, peer="test")
+
+    def reconnect(self, delivery: str) -> None:
+        """Cut the connection in the middle of whatever it is doing and ask for what was missed."""
+        self.session.lost()
+        for message in messages(self.transport, torn=True):
+            self.ledger.read(message)
+        self.open()
+        ledger = self.ledger
+        resume: dict[str, Any] = {"epoch": self.world.tickerplant.epoch}
+        for (channel, symbol), position in ledger.position.items():
+            resume.setdefault(channel, {})[symbol] = position
+        ledger.resumed_from = dict(ledger.position)
+        for channel, patterns in list(ledger.subscribed.items()):
+            command = {"symbols": patterns, "channels": [channel], "delivery": delivery}
+            self.session.receive(orjson.dumps(command | {"type": "subscribe", "resume": resume}))
+        ledger.subscribed = {}
 
     def step(self, action: str, detail: Any) -> None:
         world, session = self.world, self.session
@@ -123,6 +154,8 @@ class Run:
                 session.delivery.drain()
             case "fire":
                 world.fire_timers()
+            case "reconnect":
+                self.reconnect(detail)
             case "ping":
                 session.receive(b'{"type":"ping"}')
 
@@ -137,8 +170,7 @@ class Run:
         raise AssertionError("the outbox never drained")
 
 
-def check(run: Run, transport: FakeTransport) -> None:
-    ledger = Ledger()
+def check(run: Run, ledger: Ledger, transport: FakeTransport) -> None:
     for message in messages(transport):
         ledger.read(message)
     index = run.world.hub.index
@@ -156,8 +188,8 @@ def test_received_and_skipped_cover_every_seq_once(
     for action, detail in schedule:
         run.step(action, detail)
     run.settle()
-    check(run, run.transport)
-    check(run, run.neighbour)
+    check(run, run.ledger, run.transport)
+    check(run, Ledger(), run.neighbour)
 
 
 @settings(max_examples=150, deadline=None)

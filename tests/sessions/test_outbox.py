@@ -7,6 +7,7 @@ from feed.hub.stream import Stream
 from feed.protocol.codec import encode, encode_ticks
 from feed.protocol.frames import text_frame
 from feed.protocol.messages import Snapshot
+from feed.sessions.catchup import CatchUp, Log
 from feed.sessions.outbox import Account, Outbox
 from feed.ticks import Tick, Trade
 from tests.fakes import frames, quote, trade
@@ -17,16 +18,10 @@ class Owed:
 
     def __init__(self, watermark_bytes: int = 100_000) -> None:
         self.streams = {name: Stream(name, "A") for name in ("quotes", "trades")}
-        self.positions: dict[Stream, int] = {}
+        log = Log(self.snapshot, lambda stream, first_seq, count: None)
         self.outbox = Outbox(
-            Account(
-                False,
-                watermark_bytes,
-                self.stream_of,
-                lambda stream: not stream.is_event,
-                self.snapshot,
-                self.positions,
-            )
+            Account(False, watermark_bytes, self.stream_of, lambda stream: not stream.is_event),
+            CatchUp(log, batched=False, positions={}),
         )
 
     def stream_of(self, tick: Tick) -> Stream:
@@ -107,7 +102,7 @@ def test_conflated_state_is_read_from_the_stream_when_it_goes_out() -> None:
 
 def test_ticks_of_a_stream_that_awaits_its_snapshot_are_left_to_it() -> None:
     owed = Owed()
-    owed.outbox.add_snapshot("A", ("quotes",))
+    owed.outbox.catch_up.add_snapshot("A", ("quotes",))
     owed.outbox.add_segment(owed.segment(quote(), trade()))
     kinds = [payload.split(b'"')[3] for payload in owed.take_all()]
     assert sorted(kinds) == [b"snapshot", b"trade"]
@@ -116,7 +111,7 @@ def test_ticks_of_a_stream_that_awaits_its_snapshot_are_left_to_it() -> None:
 def test_what_was_unsubscribed_is_forgotten() -> None:
     owed = Owed()
     owed.outbox.add_segment(owed.segment(quote(), trade()))
-    owed.outbox.add_snapshot("A", ("trades",))
+    owed.outbox.catch_up.add_snapshot("A", ("trades",))
     owed.outbox.forget({owed.streams["quotes"], owed.streams["trades"]})
     assert owed.outbox.empty
     assert owed.outbox.queued_bytes == 0

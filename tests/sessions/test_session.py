@@ -13,8 +13,14 @@ from tests.fakes import FakeTransport, World, frames, messages, quote, trade
 class Desk:
     """A session with its transport, at a feed that declares A and B."""
 
-    def __init__(self, limits: Limits | None = None, *, batched: bool = False) -> None:
-        self.world = World(frozenset("AB"), limits)
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        batched: bool = False,
+        journal_ticks_per_stream: int = 4096,
+    ) -> None:
+        self.world = World(frozenset("AB"), limits, journal_ticks_per_stream)
         self.transport = FakeTransport()
         self.session: Session = self.world.registry.open(
             self.transport, batched=batched, peer="test"
@@ -112,13 +118,48 @@ def test_latest_serves_a_symbol_that_appears_under_its_wildcard_later() -> None:
     assert messages(desk.transport)[-1]["symbol"] == "NEW"
 
 
-def test_a_resume_that_cannot_be_served_says_what_was_lost() -> None:
-    desk = Desk()
-    desk.publish(quote("A"), quote("A"), quote("A"))
+def test_a_resume_gives_the_missed_ticks_byte_for_byte_then_says_it_is_complete() -> None:
+    desk, watcher = Desk(), FakeTransport()
+    desk.world.registry.open(watcher, batched=False, peer="test").receive(
+        b'{"type":"subscribe","symbols":["A"],"channels":["quotes"]}'
+    )
+    desk.publish(*(quote("A", bid=number + 0.1) for number in range(4)))
     resume = {"epoch": desk.world.tickerplant.epoch, "quotes": {"A": 1}}
+    desk.tell(type="subscribe", symbols=["A"], channels=["quotes"], resume=resume)
+    missed = frames(bytes(desk.transport.taken))[2:-1]
+    assert missed == frames(bytes(watcher.taken))[-3:]
+    assert messages(desk.transport)[-1] == {
+        "type": "resumed",
+        "channel": "quotes",
+        "symbol": "A",
+        "from_seq": 2,
+        "to_seq": 4,
+        "complete": True,
+    }
+    assert [own["seq"] for own in desk.publish(quote("A"))] == [5]
+
+
+@pytest.mark.parametrize(("epoch", "last_seq", "lost"), [(None, 1, 2), ("other", 60, 1)])
+def test_a_resume_beyond_the_journal_or_of_another_epoch_says_what_is_lost(
+    epoch: str | None, last_seq: int, lost: int
+) -> None:
+    desk = Desk(journal_ticks_per_stream=50)
+    desk.publish(*(quote("A") for _ in range(99)))
+    resume = {"epoch": epoch or desk.world.tickerplant.epoch, "quotes": {"A": last_seq}}
     answers = desk.tell(type="subscribe", symbols=["A"], channels=["quotes"], resume=resume)
     assert [own["type"] for own in answers] == ["subscribed", "resumed", "snapshot"]
-    assert (answers[1]["from_seq"], answers[1]["to_seq"], answers[1]["complete"]) == (2, 3, False)
+    told = answers[1]
+    assert (told["from_seq"], told["to_seq"], told["complete"]) == (lost, 99, False)
+    assert answers[2]["seqs"] == {"quotes": 99}
+
+
+def test_a_resume_that_misses_nothing_is_complete() -> None:
+    desk = Desk()
+    desk.publish(quote("A"))
+    resume = {"epoch": desk.world.tickerplant.epoch, "quotes": {"A": 1}}
+    answers = desk.tell(type="subscribe", symbols=["A"], channels=["quotes"], resume=resume)
+    assert [own["type"] for own in answers] == ["subscribed", "resumed"]
+    assert answers[1]["complete"]
 
 
 @pytest.mark.parametrize(

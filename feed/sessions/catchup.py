@@ -1,0 +1,171 @@
+"""Streams that a session is brought up to date on from the log, by position, not tick by tick.
+
+Nothing is copied for them: a resume remembers the next seq and reads the journal, a snapshot
+remembers the symbol, conflated state remembers its first unsent seq and reads the newest tick. All
+of it is read at the moment it goes out, and live ticks of such a stream need not be kept meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from feed.hub.cohort import BATCH_TICKS, tick_frames
+from feed.hub.stream import Stream
+from feed.protocol.codec import encode, encode_ticks
+from feed.protocol.frames import text_frame
+from feed.protocol.messages import Resumed, Skipped, Snapshot
+from feed.ticks import Tick
+
+
+class Log(NamedTuple):
+    """Where a session reads from.
+
+    Attributes:
+        snapshot: gives the snapshot of a symbol with the seqs of some channels.
+        since: gives up to so many ticks of a stream from a seq on; None when that seq is gone.
+    """
+
+    snapshot: Callable[[str, Iterable[str]], Snapshot]
+    since: Callable[[Stream, int, int], list[Tick] | None]
+
+
+class CatchUp:
+    """The streams of one session that are read from the log.
+
+    Args:
+        batched: whether several ticks travel in one message.
+        positions: last seq sent, of the streams taken at an interval; kept up to date here.
+
+    Attributes:
+        conflated_ticks: how many ticks were announced as skipped so far.
+    """
+
+    __slots__ = (
+        "_batched",
+        "_log",
+        "_newest",
+        "_positions",
+        "_resumes",
+        "_snapshots",
+        "conflated_ticks",
+    )
+
+    def __init__(self, log: Log, *, batched: bool, positions: dict[Stream, int]) -> None:
+        self.conflated_ticks = 0
+        self._log = log
+        self._batched = batched
+        self._positions = positions
+        self._resumes: dict[Stream, tuple[int, int]] = {}
+        self._snapshots: dict[str, tuple[str, ...]] = {}
+        self._newest: dict[Stream, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._resumes or self._snapshots or self._newest)
+
+    def add_snapshot(self, symbol: str, channels: Iterable[str]) -> None:
+        """Owe a snapshot, as of the moment it goes out."""
+        self._snapshots[symbol] = (*self._snapshots.get(symbol, ()), *channels)
+
+    def add_resume(self, stream: Stream, first_seq: int) -> None:
+        """Owe every tick of a stream from `first_seq` on, and then word of it."""
+        self._resumes[stream] = (first_seq, first_seq)
+
+    def add_lost(self, stream: Stream) -> None:
+        """Owe word that everything before now is lost to the client, and a snapshot."""
+        self._resumes[stream] = (1, 0)
+
+    def add_newest(self, stream: Stream, first_seq: int) -> None:
+        """Owe the newest tick of a stream, and a notice of what it skips from `first_seq` on."""
+        if not self.covers(stream, first_seq):
+            self._newest[stream] = first_seq
+
+    def covers(self, stream: Stream, seq: int) -> bool:
+        """Tell whether what is owed already accounts for a tick, so that it need not be kept."""
+        if stream in self._resumes or stream.channel in self._snapshots.get(stream.symbol, ()):
+            return True
+        first = self._newest.get(stream)
+        if first is not None and seq < first:
+            self._newest[stream] = seq
+        return first is not None
+
+    def forget(self, stream: Stream) -> None:
+        """Owe nothing more of a stream."""
+        self._resumes.pop(stream, None)
+        self._newest.pop(stream, None)
+        channels = self._snapshots.pop(stream.symbol, ())
+        kept = tuple(name for name in channels if name != stream.channel)
+        if kept:
+            self._snapshots[stream.symbol] = kept
+
+    def frames(self, budget_bytes: int, *, newest: bool) -> Iterator[bytes]:
+        """Read about so many bytes of each kind from the log.
+
+        Args:
+            newest: whether conflated state may go out: not before kept ticks of its stream.
+        """
+        yield from within(budget_bytes, self._resumed)
+        yield from within(budget_bytes, self._snapshot)
+        if newest:
+            yield from within(budget_bytes, self._newest_state)
+
+    def _resumed(self) -> list[bytes]:
+        if not self._resumes:
+            return []
+        stream = next(iter(self._resumes))
+        first, at = self._resumes.pop(stream)
+        ticks = self._log.since(stream, at, BATCH_TICKS)
+        if ticks is None:
+            return self._lost(stream, max(first, at))
+        frames = list(tick_frames(encode_ticks(ticks), batched=self._batched))
+        at += len(ticks)
+        if at <= stream.seq:
+            self._resumes[stream] = (first, at)
+            return frames
+        told = Resumed(stream.channel, stream.symbol, first, stream.seq, complete=True)
+        return [*frames, text_frame(encode(told))]
+
+    def _lost(self, stream: Stream, first: int) -> list[bytes]:
+        """Say what the journal no longer has; the snapshot is where the stream goes on."""
+        told = Resumed(stream.channel, stream.symbol, first, stream.seq, complete=False)
+        snapshot = self._log.snapshot(stream.symbol, (stream.channel,))
+        return [text_frame(encode(told)), text_frame(encode(snapshot))]
+
+    def _snapshot(self) -> list[bytes]:
+        if not self._snapshots:
+            return []
+        symbol = next(iter(self._snapshots))
+        snapshot = self._log.snapshot(symbol, self._snapshots.pop(symbol))
+        return [text_frame(encode(snapshot))]
+
+    def _newest_state(self) -> list[bytes]:
+        """Take the newest ticks of a batch of streams; the notices come before the ticks."""
+        notices: list[bytes] = []
+        payloads: list[bytes] = []
+        while self._newest and len(payloads) < BATCH_TICKS // 8:
+            stream = next(iter(self._newest))
+            first = self._newest.pop(stream)
+            if stream in self._positions:
+                self._positions[stream] = stream.seq
+            if stream.last is None or stream.seq < first:
+                continue
+            if first < stream.seq:
+                notices.append(self._notice(stream, first))
+            payloads.append(encode(stream.last))
+        return [*notices, *tick_frames(payloads, batched=self._batched)]
+
+    def _notice(self, stream: Stream, first: int) -> bytes:
+        last = stream.seq - 1
+        count = last - first + 1
+        self.conflated_ticks += count
+        skipped = Skipped(stream.channel, stream.symbol, first, last, count, "conflated")
+        return text_frame(encode(skipped))
+
+
+def within(budget_bytes: int, take: Callable[[], list[bytes]]) -> Iterator[bytes]:
+    """Take frames until there are none, or about so many bytes have been taken."""
+    size = 0
+    while size < budget_bytes and (frames := take()):
+        for frame in frames:
+            size += len(frame)
+            yield frame
