@@ -37,6 +37,7 @@ class FakeTransport:
         self.taken = bytearray()
         self.wants_write = False
         self.finished = False
+        self.aborted = False
 
     def write(self, buffer: bytes | memoryview) -> int:
         size = min(len(buffer), self.room)
@@ -49,6 +50,9 @@ class FakeTransport:
 
     def finish(self) -> None:
         self.finished = True
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 def frames(data: bytes, *, torn: bool = False) -> list[tuple[int, bytes]]:

@@ -76,7 +76,7 @@ class SocketTransport:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError:
-            self._loop.call_soon(self._lose)
+            self._loop.call_soon(self.abort)
             return len(buffer)
 
     def want_write(self, wanted: bool) -> None:
@@ -97,9 +97,21 @@ class SocketTransport:
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
-            self._lose()
+            self.abort()
             return
-        self._loop.call_later(LINGER_S, self._lose)
+        self._loop.call_later(LINGER_S, self.abort)
+
+    def abort(self) -> None:
+        """Let the socket go and tell the session, once."""
+        if self._fd < 0:
+            return
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_writer(self._fd)
+        self._fd = -1
+        self._socket.close()
+        session, self._session = self._session, None
+        if session is not None:
+            session.lost()
 
     def _on_writable(self) -> None:
         if self._session is not None:
@@ -113,7 +125,7 @@ class SocketTransport:
         except OSError:
             data = b""
         if not data:
-            self._lose()
+            self.abort()
         elif not self._finished:
             self._take(data)
 
@@ -141,15 +153,3 @@ class SocketTransport:
         elif opcode == Opcode.CLOSE:
             code, _ = read_close(payload)
             session.answer_close(code)
-
-    def _lose(self) -> None:
-        """Let the socket go and tell the session, once."""
-        if self._fd < 0:
-            return
-        self._loop.remove_reader(self._fd)
-        self._loop.remove_writer(self._fd)
-        self._fd = -1
-        self._socket.close()
-        session, self._session = self._session, None
-        if session is not None:
-            session.lost()

@@ -22,6 +22,9 @@ from feed.sessions.outbox import Account, Outbox
 TURN_BYTES: Final = 262_144
 """The most that one session writes before others get their turn."""
 
+FAREWELL_S: Final = 30.0
+"""How long a peer may take to read up to the close; one that never reads would stay for ever."""
+
 
 class Transport(Protocol):
     """The socket of one session."""
@@ -34,6 +37,9 @@ class Transport(Protocol):
 
     def finish(self) -> None:
         """Close in good order: everything written is delivered first."""
+
+    def abort(self) -> None:
+        """Let the socket go, whatever is still unsent; asking twice is fine."""
 
 
 class Context(Protocol):
@@ -232,6 +238,8 @@ class Delivery:
         self.outbox.add_rest(rest + last)
         self._transport.want_write(True)
         self.drain()
+        if self.outbox is not None:
+            self._context.later(FAREWELL_S, self._transport.abort)
 
     def leave(self) -> None:
         """Owe no tick any more."""

@@ -223,3 +223,20 @@ def test_a_trade_is_never_conflated_under_adaptive(
     run.settle()
     trades = [own["seq"] for own in messages(run.transport) if own["type"] == "trade"]
     assert trades == list(range(1, sent + 1))
+
+
+def test_a_peer_that_never_reads_its_close_is_let_go_in_the_end() -> None:
+    world, transport = World(), FakeTransport()
+    session = world.registry.open(transport, batched=False, peer="test")
+    transport.room = 0
+    session.close(4001, "slow consumer")
+    assert not transport.finished
+    world.fire_timers()
+    assert transport.aborted
+
+
+def test_a_peer_that_takes_its_close_at_once_is_not_waited_for() -> None:
+    world, transport = World(), FakeTransport()
+    world.registry.open(transport, batched=False, peer="test").close(4000, "draining")
+    assert transport.finished
+    assert world.timers == []
