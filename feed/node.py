@@ -80,7 +80,11 @@ class Node:
 
     def __init__(self, settings: Settings) -> None:
         self.sources = sources_of(settings)
-        self.hub = Hub(self._schedule)
+        self.hub = Hub(
+            self._schedule,
+            journal_ticks_per_stream=settings.journal_ticks_per_stream,
+            journal_limit_bytes=settings.journal_limit_bytes,
+        )
         self._settings = settings
         self._flush_interval_s = settings.flush_interval_ms / 1000
         self._clock = SystemClock()

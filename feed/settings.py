@@ -185,6 +185,12 @@ class Settings:
     send_buffer_bytes: int = setting(
         262_144, whole(4096, 2**24), "the kernel's send buffer of each connection", "BYTES"
     )
+    journal_ticks_per_stream: int = setting(
+        4096, whole(0, 1_000_000), "recent ticks that each stream keeps for resumes", "N"
+    )
+    journal_limit_bytes: int = setting(
+        67_108_864, whole(0, 2**40), "memory for all recent ticks together", "BYTES"
+    )
     drain_timeout_s: float = setting(
         30.0, number(0, 600), "how long a stopping feed waits for its sessions", "S"
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from feed.sources.pace import Position
 
 Publish = Callable[[list[Tick]], None]
-"""Hand a burst of unstamped ticks to the tickerplant. Synchronous; the ticks are the feed's then."""
+"""Hand a burst of unstamped ticks to the tickerplant, which owns them from then on; synchronous."""
 
 SourceState = Literal["live", "paused", "ended", "stalled"]
 

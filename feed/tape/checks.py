@@ -129,6 +129,8 @@ def _check_numbers(
     good = good & ~junk
     if name in OPTIONAL:
         bad = ~(good | missing)
+        if layout.kind is None and not bad.any():
+            values = _whole(values, missing)
         values = _with_none(values, missing)
     else:
         bad = ~good | missing
@@ -179,6 +181,12 @@ def shown(cell: object) -> str:
     """Give a cell as a message shows it, cut if it is long."""
     text = repr(cell)
     return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _whole(values: NDArray[Any], missing: Mask) -> NDArray[Any]:
+    """Give whole numbers back as such: beside the empty cells of other kinds they were floats."""
+    filled = np.where(missing, 0, values)
+    return filled.astype(np.int64) if np.all(filled == filled // 1) else values
 
 
 def _with_none(values: NDArray[Any], missing: Mask) -> NDArray[Any]:

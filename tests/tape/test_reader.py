@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -187,3 +188,31 @@ def test_of_many_files_in_a_row_only_those_in_use_are_open(write: Write, tmp_pat
 
     assert {files_open() for _ in tape.blocks()} <= {0, 1, 2}
     assert files_open() == 0
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_whole_sizes_stay_whole_beside_the_empty_cells_of_other_kinds(
+    ending: str, tmp_path: Path
+) -> None:
+    table = {
+        "type": ["quote", "trade"],
+        "symbol": ["A", "A"],
+        "ts_event": [1, 2],
+        "bid": [1.5, None],
+        "bid_size": [100, None],
+        "ask": [2.5, None],
+        "ask_size": [None, None],
+        "price": [None, 2.0],
+        "size": [None, 300],
+    }
+    frame = pd.DataFrame(table)
+    path = tmp_path / f"mixed.{ending}"
+    if ending == "csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path, index=False)
+    quote, trade = next(open_tape([path]).blocks()).ticks(0, 2)
+    assert isinstance(quote, Quote)
+    assert isinstance(trade, Trade)
+    assert (type(quote.bid_size), quote.bid_size, quote.ask_size) == (int, 100, None)
+    assert (type(trade.size), trade.size) == (int, 300)
