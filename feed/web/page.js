@@ -109,7 +109,7 @@ function start() {
     quote: update(takeQuote),
     trade: update(takeTrade),
     snapshot: update(takeSnapshot),
-    subscribed: ({ rejected }) => rejected && tell({ message: rejected.map(said).join("; ") }),
+    subscribed: ({ rejected = [] }) => tell({ message: rejected.map(said).join("; ") }),
     notice: tell,
     error: tell,
     heartbeat: ({ sources }) => show("live", Object.entries(sources).flat().join(" ") || "live"),
