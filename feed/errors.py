@@ -58,6 +58,20 @@ class ListenError(FeedError):
     code = "cannot_listen"
 
 
+class StateError(FeedError):
+    """The folder that keeps state over a restart cannot be used.
+
+    Attributes:
+        folder: as the user named it.
+    """
+
+    code = "bad_state"
+
+    def __init__(self, folder: object, reason: str) -> None:
+        super().__init__(f"--state-dir {folder} {reason}")
+        self.folder = folder
+
+
 class SourceError(FeedError):
     """A source of ticks cannot start or go on."""
 

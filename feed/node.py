@@ -21,6 +21,8 @@ from feed.sessions.registry import Registry
 from feed.sessions.requests import Universe
 from feed.settings import Settings
 from feed.sources.base import Publish, Source
+from feed.state import State
+from feed.ticks import Tick
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,12 @@ def sources_of(settings: Settings) -> list[Source]:
     return sources
 
 
+def _state(settings: Settings) -> State | None:
+    if settings.state_dir is None:
+        return None
+    return State(Path(settings.state_dir), settings.journal_limit_bytes)
+
+
 def declared(sources: list[Source]) -> frozenset[str] | None:
     """Give every symbol that the sources will publish, or None when one cannot tell."""
     symbols: set[str] = set()
@@ -88,7 +96,10 @@ class Node:
         self._settings = settings
         self._flush_interval_s = settings.flush_interval_ms / 1000
         self._clock = SystemClock()
-        self._tickerplant = Tickerplant(self.hub.receive, self._clock)
+        self._state = _state(settings)
+        self._tickerplant = Tickerplant(self._take, self._clock)
+        if self._state is not None:
+            self._state.restore(self.hub, self._tickerplant)
         self._registry = Registry(
             self.hub,
             self._tickerplant.epoch,
@@ -120,6 +131,7 @@ class Node:
         address = server.listen(settings.host, settings.port, settings.send_buffer_bytes)
         stopping = asyncio.Event()
         _on_signals(stopping.set, server.hurry)
+        keeping = asyncio.create_task(self._keep_state(), name="state")
         feeding = [asyncio.create_task(self._feed(own), name=own.name) for own in self.sources]
         gc.collect()
         gc.freeze()
@@ -127,9 +139,11 @@ class Node:
         try:
             await _first_of(stopping, feeding)
         finally:
-            await _cancel(feeding)
+            await _cancel([*feeding, keeping])
             self.hub.flush()
             await server.drain()
+            if self._state is not None:
+                await self._state.close(self.hub)
         for task in feeding:
             if not task.cancelled():
                 task.result()
@@ -143,6 +157,17 @@ class Node:
 
         await source.run(cast(Publish, publish))
         log.info("source %s ended", source.name)
+
+    def _take(self, ticks: list[Tick]) -> None:
+        """Be the bus of a single node: the hub is right here."""
+        if self._state is not None:
+            self._state.append(ticks)
+        self.hub.receive(ticks)
+
+    async def _keep_state(self) -> None:
+        while self._state is not None:
+            await asyncio.sleep(self._settings.state_flush_interval_s)
+            await self._state.flush(self.hub)
 
     def _published(self, symbol: str) -> bool:
         return any(symbol in streams for streams in self.hub.index.by_kind.values())

@@ -191,6 +191,12 @@ class Settings:
     journal_limit_bytes: int = setting(
         67_108_864, whole(0, 2**40), "memory for all recent ticks together", "BYTES"
     )
+    state_dir: str | None = setting(
+        None, text, "folder that keeps numbering, last values and journal over a restart", "DIR"
+    )
+    state_flush_interval_s: float = setting(
+        1.0, number(0.05, 3600), "how often ticks are written to the state folder", "S"
+    )
     drain_timeout_s: float = setting(
         30.0, number(0, 600), "how long a stopping feed waits for its sessions", "S"
     )

@@ -10,11 +10,13 @@ ROOT = Path(__file__).resolve().parent.parent
 EXEMPT = {"__init__.py", "__main__.py"}
 
 CROSS_CUTTING = {
+    "test_docs.py",
+    "test_hot_path.py",
     "test_layers.py",
     "test_modules.py",
     "test_packaging.py",
-    "test_readme.py",
     "test_replay_data.py",
+    "test_web.py",
 }
 """Tests of what is no module. Those of the feed as a whole are in tests/integration/."""
 

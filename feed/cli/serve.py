@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
 def announce(address: str) -> None:
     """Tell the address on standard output."""
     print(f"feed is serving http://{address}/ (stream ws://{address}/v1/stream)")
-    print("watch it with: feed tail   stop it with: Ctrl-C", flush=True)
+    print("watch it with: ./run tail   (installed: feed tail)   stop it with: Ctrl-C", flush=True)
 
 
 def table(loaded: Any) -> str:

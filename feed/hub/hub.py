@@ -74,6 +74,15 @@ class Hub:
         if wanted:
             self._fan_out(wanted, streams)
 
+    def restore(self, ticks: list[Tick]) -> None:
+        """Take ticks of an earlier run, before there is any session; known ones are left out."""
+        for tick in ticks:
+            stream = self.index.stream_of(tick)
+            if tick.seq > stream.seq + 1:  # a hole: what is before it is no use to a resume
+                stream.recent.clear()
+            if tick.seq > stream.seq:
+                self.receive([tick])
+
     def _fan_out(self, ticks: list[Tick], streams: list[Stream]) -> None:
         payloads = encode_ticks(ticks)
         for stream, payload in zip(streams, payloads, strict=True):

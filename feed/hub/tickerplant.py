@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from feed.clock import Clock
+from feed.hub.stream import Stream
 from feed.ticks import CHANNEL_OF, Tick
 
 
@@ -28,6 +29,13 @@ class Tickerplant:
         self._forward = forward
         self._clock = clock
         self._seqs: dict[type, dict[str, int]] = {kind: defaultdict(int) for kind in CHANNEL_OF}
+
+    def go_on(self, epoch: str, streams: Iterable[Stream]) -> None:
+        """Continue a numbering where these streams left it."""
+        self.epoch = epoch
+        kinds = {channel: kind for kind, channel in CHANNEL_OF.items()}
+        for stream in streams:
+            self._seqs[kinds[stream.channel]][stream.symbol] = stream.seq
 
     def publish(self, ticks: list[Tick]) -> None:
         """Number a burst per stream, +1 for every tick, stamp it and hand it on."""

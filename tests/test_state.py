@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from feed import state as state_module
+from feed.errors import StateError
+from feed.hub.hub import Hub
+from feed.hub.tickerplant import Tickerplant
+from feed.state import State
+from feed.ticks import Tick
+from tests.fakes import FakeClock, quote, trade
+
+LIMIT_BYTES = 1 << 26
+
+
+class Feed:
+    """One run of a feed that keeps its state in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.hub = Hub(lambda flush: None)
+        self.state = State(folder, LIMIT_BYTES)
+        self.plant = Tickerplant(self._take, FakeClock())
+        self.state.restore(self.hub, self.plant)
+
+    def _take(self, ticks: list[Tick]) -> None:
+        self.state.append(ticks)
+        self.hub.receive(ticks)
+
+    def publish(self, *symbols: str) -> None:
+        self.plant.publish([quote(symbol) for symbol in symbols])
+
+    def flush(self) -> None:
+        asyncio.run(self.state.flush(self.hub))
+
+    def stop(self) -> None:
+        asyncio.run(self.state.close(self.hub))
+
+    def crash(self) -> None:
+        os.close(self.state._lock)
+
+    def seqs(self, symbol: str) -> list[int]:
+        stream = self.hub.index.find("quotes", symbol)
+        return [tick.seq for tick in stream.recent] if stream else []
+
+
+def test_after_a_stop_in_good_order_the_numbering_goes_on(tmp_path: Path) -> None:
+    first = Feed(tmp_path)
+    first.publish("A", "A", "B")
+    first.stop()
+    second = Feed(tmp_path)
+    assert second.plant.epoch == first.plant.epoch
+    assert (second.seqs("A"), second.seqs("B")) == ([1, 2], [1])
+    second.publish("A")
+    assert second.seqs("A") == [1, 2, 3]
+    second.crash()
+
+
+def test_the_statistics_of_the_trading_session_are_restored_too(tmp_path: Path) -> None:
+    first = Feed(tmp_path)
+    first.plant.publish([trade("A", price=10), trade("A", price=12)])
+    first.stop()
+    second = Feed(tmp_path)
+    assert second.hub.last_values.snapshot("A", []) == first.hub.last_values.snapshot("A", [])
+    second.crash()
+
+
+def test_after_a_crash_a_new_epoch_begins_and_what_was_flushed_is_there(tmp_path: Path) -> None:
+    first = Feed(tmp_path)
+    first.publish("A", "A")
+    first.flush()
+    first.publish("A")
+    first.crash()
+    second = Feed(tmp_path)
+    assert second.plant.epoch != first.plant.epoch
+    assert second.seqs("A") == [1, 2]
+    second.crash()
+
+
+def test_a_crash_soon_after_a_restart_does_not_bring_the_old_epoch_back(tmp_path: Path) -> None:
+    first = Feed(tmp_path)
+    first.publish("A")
+    first.stop()
+    Feed(tmp_path).crash()
+    third = Feed(tmp_path)
+    assert third.plant.epoch != first.plant.epoch
+    third.crash()
+
+
+def test_a_torn_or_damaged_end_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Feed(tmp_path)
+    first.publish("A", "A")
+    first.stop()
+    [segment] = tmp_path.glob("ticks-*")
+    whole = segment.read_bytes()
+    segment.write_bytes(whole + b'{"type":"quote","symb')
+    second = Feed(tmp_path)
+    assert second.seqs("A") == [1, 2]
+    assert "torn line" in caplog.text
+    second.crash()
+    segment.write_bytes(whole + b"garbage\n")
+    third = Feed(tmp_path)
+    assert "damaged" in caplog.text
+    third.crash()
+
+
+def test_old_segments_are_deleted_and_quiet_streams_survive_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_module, "SEGMENT_BYTES", 2_000)
+    first = Feed(tmp_path)
+    first.state._limit_bytes = 6_000
+    first.publish("QUIET")
+    for _ in range(40):
+        first.publish(*["A"] * 10)
+        first.flush()
+    first.stop()
+    assert sum(path.stat().st_size for path in tmp_path.glob("ticks-*")) < 12_000
+    assert not (tmp_path / "ticks-00000001.ndjson").exists()
+    second = Feed(tmp_path)
+    assert second.seqs("QUIET") == [1]
+    assert second.seqs("A")[-1] == 400
+    second.crash()
+
+
+def test_a_full_disk_is_told_once_and_the_hole_is_not_papered_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Feed(tmp_path)
+    first.publish("A")
+    first.flush()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(first.state, "_write_now", full)
+        for _ in range(2):
+            first.publish("A")
+            first.flush()
+    assert caplog.text.count("No space left") == 1
+    first.publish("A")
+    first.stop()
+    second = Feed(tmp_path)
+    assert second.plant.epoch == first.plant.epoch
+    assert second.seqs("A") == [4]
+    second.publish("A")
+    assert second.seqs("A") == [4, 5]
+    second.crash()
+
+
+def test_one_folder_serves_one_feed_at_a_time(tmp_path: Path) -> None:
+    first = Feed(tmp_path)
+    with pytest.raises(StateError, match="is used by another feed"):
+        Feed(tmp_path)
+    first.crash()
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [(lambda path: path.write_text(""), "cannot be used: "), (lambda path: None, None)],
+)
+def test_a_folder_is_made_unless_something_is_in_its_place(
+    make: Callable[[Path], object], told: str | None, tmp_path: Path
+) -> None:
+    folder = tmp_path / "state"
+    make(folder)
+    if told is None:
+        Feed(folder).crash()
+        assert folder.is_dir()
+    else:
+        with pytest.raises(StateError, match=told):
+            Feed(folder)
