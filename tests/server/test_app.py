@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import socket
+
+import pytest
+
+from feed.errors import ListenError
+from feed.server.app import bind
+from tests.fakes import World
+from tests.server.local import answer, peer, request, serving
+
+
+def asked(first: bytes) -> tuple[str, bytes]:
+    async def ask() -> tuple[str, bytes]:
+        async with serving(World()) as port:
+            return await answer(port, first)
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("path", ["/nosuch", "/v1", "/page.html", "/../../setup.cfg"])
+def test_another_path_is_told_the_right_ones_in_one_line(path: str) -> None:
+    head, body = asked(request(path))
+    assert head.startswith("HTTP/1.1 404 ")
+    assert body == b"not found: the page is at / and the stream at /v1/stream\n"
+
+
+def test_a_favicon_is_pointed_to_the_icon() -> None:
+    head, _ = asked(request("/favicon.ico"))
+    assert head.startswith("HTTP/1.1 301 ")
+    assert "\r\nLocation: /feed.svg\r\n" in head
+
+
+def test_headers_without_end_are_not_read_for_ever() -> None:
+    async def ask() -> bytes:
+        async with serving(World()) as port, peer(port, request("/", "X: " + "x" * 20_000)) as own:
+            return await own.rest()
+
+    assert b"200 OK" not in asyncio.run(ask())
+
+
+def test_a_request_is_one_line_at_debug_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "feed.server.access")
+    asked(request("/nosuch?" + "x" * 100))
+    assert [own.getMessage() for own in caplog.records if own.name == "feed.server.access"] == [
+        "404 GET /nosuch"
+    ]
+
+
+def refusal(host: str, port: int) -> str:
+    """Give why an address cannot be had; Tornado leaves what it tried to the collector."""
+    with pytest.raises(ListenError) as caught:
+        bind(host, port, 65_536)
+    return str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_a_port_in_use_is_an_error_that_names_the_address() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        told = refusal("127.0.0.1", port)
+    gc.collect()
+    reason = "address already in use (choose another with --port)"
+    assert told == f"cannot listen on 127.0.0.1:{port}: {reason}"
+
+
+@pytest.mark.parametrize("host", ["..", "x" * 300, "no such host", "256.1.1.1"])
+def test_a_host_that_is_none_is_an_error_in_one_line(host: str) -> None:
+    told = refusal(host, 0)
+    assert told.startswith(f"cannot listen on {host}:0: ")
+    assert "\n" not in told
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="only Linux doubles what is asked for")
+def test_accepted_sockets_inherit_the_bound_on_their_send_buffer() -> None:
+    [listening] = bind("127.0.0.1", 0, 65_536)
+    with listening, socket.create_connection(listening.getsockname()):
+        listening.setblocking(True)
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * 65_536

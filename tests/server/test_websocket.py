@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
+
+from feed.server.websocket import refusal
+from tests.fakes import World, quote
+from tests.server.local import KEY, answer, eventually, handshake, peer, request, serving
+
+GOOD = {
+    "Host": "localhost",
+    "Upgrade": "websocket",
+    "Connection": "keep-alive, Upgrade",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": KEY,
+}
+
+
+def asked(headers: dict[str, str], version: str = "HTTP/1.1", method: str = "GET") -> object:
+    line = RequestStartLine(method, "/", version)
+    request = HTTPServerRequest(headers=HTTPHeaders(headers), start_line=line)
+    refused = refusal(request)
+    return refused and refused[0]
+
+
+def test_a_proper_handshake_is_not_refused() -> None:
+    assert asked(GOOD) is None
+    assert asked(GOOD | {"Upgrade": "WebSocket", "Connection": "upgrade"}) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"Upgrade": "h2c"}, 426),
+        ({"Connection": "keep-alive"}, 426),
+        ({"Sec-WebSocket-Version": "8"}, 426),
+        ({"Sec-WebSocket-Version": ""}, 426),
+        ({"Sec-WebSocket-Key": ""}, 400),
+        ({"Sec-WebSocket-Key": "AAAA"}, 400),
+        ({"Sec-WebSocket-Key": "not base64 at all!!!!!!!"}, 400),
+        ({"Sec-WebSocket-Key": "\xe9" * 24}, 400),
+    ],
+)
+def test_an_improper_handshake_is_refused_with_its_status(
+    change: dict[str, str], status: int
+) -> None:
+    assert asked(GOOD | change) == status
+
+
+def test_http_1_0_and_other_methods_are_refused() -> None:
+    assert asked(GOOD, version="HTTP/1.0") == 400
+    assert asked(GOOD, method="POST") == 400
+
+
+def test_a_refusal_names_the_version_that_is_spoken() -> None:
+    async def ask() -> tuple[str, bytes]:
+        async with serving(World()) as port:
+            return await answer(port, request("/v1/stream"))
+
+    head, body = asyncio.run(ask())
+    assert head.startswith("HTTP/1.1 426 ")
+    assert "\r\nSec-Websocket-Version: 13\r\n" in head
+    assert body.endswith(b"\n")
+
+
+def test_the_accept_value_is_the_one_of_the_rfc() -> None:
+    async def ask() -> str:
+        async with serving(World()) as port, peer(port, handshake()) as own:
+            return await own.head()
+
+    head = asyncio.run(ask())
+    assert head.startswith("HTTP/1.1 101 Switching Protocols\r\n")
+    assert "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in head
+    assert "extensions" not in head.lower()
+
+
+@pytest.mark.parametrize(
+    ("query", "batched"), [("?batch=1", True), ("?batch=0", False), ("", False)]
+)
+def test_batch_1_asks_for_batches(query: str, batched: bool) -> None:
+    world = World()
+
+    async def ask() -> bytes:
+        async with serving(world) as port, peer(port, handshake(f"/v1/stream{query}")) as own:
+            await own.until(b'"none"}')
+            own.writer.write(masked(b'{"type":"subscribe","symbols":["A"],"snapshot":false}'))
+            await own.until(b"]}}")
+            world.publish(quote(), quote())
+            world.hub.flush()
+            return await own.until(b'"seq":2')
+
+    assert (b"[{" in asyncio.run(ask())) is batched
+
+
+def test_an_unreadable_query_is_a_bad_request_and_no_session() -> None:
+    world = World()
+
+    async def ask() -> tuple[str, bytes]:
+        async with serving(world) as port:
+            return await answer(port, handshake("/v1/stream?batch=%ff"))
+
+    assert asyncio.run(ask())[0].startswith("HTTP/1.1 400 ")
+    assert world.hub.metrics.sessions_opened == 0
+
+
+def test_commands_that_come_with_the_handshake_are_carried_out() -> None:
+    async def ask() -> bytes:
+        commands = b"".join(masked(b'{"type":"ping","id":%d}' % own) for own in range(2_000))
+        async with serving(World()) as port, peer(port, handshake() + commands) as own:
+            return await own.until(b'"id":1999}')
+
+    assert asyncio.run(ask()).count(b'"pong"') == 2_000
+
+
+def test_a_peer_that_leaves_during_the_handshake_leaves_no_session() -> None:
+    world = World()
+
+    async def ask() -> None:
+        async with serving(world) as port:
+            for _ in range(5):
+                with socket.create_connection(("127.0.0.1", port)) as sock:
+                    reset = (1).to_bytes(4, "little") + bytes(4)
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+                    sock.sendall(handshake())
+            async with peer(port, handshake()) as own:
+                await own.head()
+                await eventually(lambda: len(world.registry) == 1)
+
+    asyncio.run(ask())
+
+
+def test_small_messages_are_not_held_back() -> None:
+    world = World()
+
+    async def ask() -> int:
+        async with serving(world) as port, peer(port, handshake()) as own:
+            await own.until(b"}")
+            [session] = [own for slot in world.registry._slots for own in slot.values()]
+            sock: socket.socket = session.delivery._transport._socket  # type: ignore[attr-defined]
+            return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    assert asyncio.run(ask()) == 1
+
+
+def masked(payload: bytes) -> bytes:
+    """Frame a short text the way a client does, with the mask 0, which changes nothing."""
+    return bytes((0x81, 0x80 | len(payload))) + bytes(4) + payload
