@@ -61,7 +61,7 @@ def test_every_test_file_has_its_module() -> None:
         (["feed/a.py", "tests/test_a.py"], [], []),
         (["feed/x/a.py", "tests/x/test_a.py", "feed/x/__init__.py", "feed/__main__.py"], [], []),
         (["feed/x/a.py", "tests/test_a.py"], ["feed/x/a.py"], ["tests/test_a.py"]),
-        (["tests/integration/test_all.py", "tests/test_readme.py", "tests/conftest.py"], [], []),
+        (["tests/integration/test_all.py", "tests/test_docs.py", "tests/conftest.py"], [], []),
     ],
 )
 def test_a_test_file_counts_only_in_its_modules_place(
