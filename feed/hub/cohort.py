@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
-from feed.protocol.frames import text_frame
+from feed.protocol.frames import text_frame, text_header
 from feed.ticks import Tick
 
 BATCH_TICKS: Final = 512
@@ -174,9 +174,12 @@ def tick_frames(payloads: list[bytes], *, batched: bool) -> Iterator[bytes]:
 
 def batches(payloads: list[bytes]) -> list[list[bytes]]:
     """Cut payloads into lists that fit one batch message each."""
+    if len(payloads) <= BATCH_TICKS:
+        return [payloads] if payloads else []
     return [payloads[at : at + BATCH_TICKS] for at in range(0, len(payloads), BATCH_TICKS)]
 
 
 def batch_frame(payloads: list[bytes]) -> bytes:
     """Frame several ticks as one message, a JSON array."""
-    return text_frame(b"[" + b",".join(payloads) + b"]")
+    body = b",".join(payloads)
+    return b"".join((text_header(len(body) + 2), b"[", body, b"]"))

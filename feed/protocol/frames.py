@@ -59,8 +59,13 @@ def _header(opcode: int, size: int) -> bytes:
 _TEXT_HEADERS: Final = [_header(Opcode.TEXT, size) for size in range(1024)]
 
 
+def text_header(size: int) -> bytes:
+    """Give what goes before a text message of so many bytes; common sizes are ready-made."""
+    return _TEXT_HEADERS[size] if size < 1024 else _header(Opcode.TEXT, size)
+
+
 def text_frame(payload: bytes) -> bytes:
-    """Frame a text message; headers of common sizes are ready-made, as this runs for every tick."""
+    """Frame a text message; this runs for every tick, so it calls nothing for the usual sizes."""
     size = len(payload)
     return (_TEXT_HEADERS[size] if size < 1024 else _header(Opcode.TEXT, size)) + payload
 
