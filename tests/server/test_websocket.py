@@ -40,6 +40,7 @@ def test_a_proper_handshake_is_not_refused() -> None:
         ({"Sec-WebSocket-Version": ""}, 426),
         ({"Sec-WebSocket-Key": ""}, 400),
         ({"Sec-WebSocket-Key": "AAAA"}, 400),
+        ({"Sec-WebSocket-Key": f"!{KEY}"}, 400),
         ({"Sec-WebSocket-Key": "not base64 at all!!!!!!!"}, 400),
         ({"Sec-WebSocket-Key": "\xe9" * 24}, 400),
     ],

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from feed.metrics import Metrics
+from tests.fakes import FakeTransport, World, quote, trade
+
+
+def test_counting_starts_at_nothing() -> None:
+    assert Metrics() == Metrics(0, 0, 0, 0, 0, {}, 0)
+    assert Metrics().sessions_closed is not Metrics().sessions_closed
+
+
+def test_a_feed_counts_what_it_does() -> None:
+    world = World()
+    transport = FakeTransport()
+    session = world.registry.open(transport, batched=False, peer="test")
+    session.receive(b'{"type":"subscribe","symbols":["A"],"snapshot":false}')
+    session.receive(b"nonsense")
+    world.publish(quote("A"), trade("A"), quote("B"))
+    world.hub.flush()
+    session.close(4000, "draining")
+    found = world.hub.metrics
+    assert (found.ticks_in, found.ticks_out, found.encodings) == (3, 2, 2)
+    assert (found.sessions_opened, found.sessions_closed) == (1, {4000: 1})
+    assert found.errors_told == 1

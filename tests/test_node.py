@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feed.errors import SettingError, SourceError, TapeError
+from feed.node import Node, _first_of, declared, sources_of
+from feed.settings import Settings
+from feed.sources.base import Publish
+from feed.ticks import Bar
+from tests.fakes import quote, trade
+
+TAPE = "ts_event,symbol,price,size\n" + "".join(
+    f"{1_700_000_000_000_000_000 + at * 400_000_000},AAA,{10 + at},1\n" for at in range(5)
+)
+
+
+@pytest.fixture(autouse=True)
+def thawed() -> Iterator[None]:
+    """A node freezes what is there when it starts; the tests go on after it."""
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def tape(tmp_path: Path) -> Path:
+    path = tmp_path / "trades.csv"
+    path.write_text(TAPE)
+    return path
+
+
+class FakeSource:
+    """A source that publishes what it is given, and then ends or fails."""
+
+    total: int | None = None
+    position: Any = None
+    state: Any = "live"
+
+    def __init__(
+        self, name: str, symbols: frozenset[str] | None, fails: Exception | None = None
+    ) -> None:
+        self.name = name
+        self.symbols = symbols
+        self.fails = fails
+        self.ticks: list[Any] = []
+
+    async def run(self, publish: Publish) -> None:
+        publish(self.ticks)
+        if self.fails is not None:
+            raise self.fails
+
+
+def settings(**changes: Any) -> Settings:
+    return Settings(port=0, drain_timeout_s=1.0, **changes)
+
+
+def run(node: Node, *, stop: bool) -> str:
+    """Run a node, send the signal once it serves if it shall stop, and give its address."""
+    addresses: list[str] = []
+
+    def ready(address: str) -> None:
+        addresses.append(address)
+        if stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    asyncio.run(node.run(ready))
+    return addresses[0]
+
+
+def test_without_a_source_the_shipped_tape_is_replayed_in_a_loop() -> None:
+    [source] = sources_of(Settings())
+    assert source.name == "replay"
+    assert source.symbols
+    assert source._loop  # type: ignore[attr-defined]
+
+
+def test_sources_are_those_that_the_settings_name(tape: Path) -> None:
+    named = sources_of(Settings(replay=(str(tape),), simulate="X,Y", seed=1))
+    assert [source.name for source in named] == ["replay", "simulate"]
+    assert [source.symbols for source in named] == [{"AAA"}, {"X", "Y"}]
+
+
+def test_a_tape_that_is_not_there_is_a_tape_error(tmp_path: Path) -> None:
+    with pytest.raises(TapeError):
+        Node(settings(replay=(str(tmp_path / "none.csv"),)))
+
+
+def test_symbols_that_cannot_be_are_a_setting_error() -> None:
+    with pytest.raises(SettingError):
+        Node(settings(simulate="A B"))
+
+
+def test_what_is_declared_is_what_all_sources_declare() -> None:
+    first = FakeSource("first", frozenset({"A"}))
+    second = FakeSource("second", frozenset({"B"}))
+    assert declared([first, second]) == {"A", "B"}
+    assert declared([first, FakeSource("open", None)]) is None
+
+
+def test_a_node_tells_its_address_and_stops_at_a_signal(tape: Path) -> None:
+    address = run(Node(settings(replay=(str(tape),), loop=True)), stop=True)
+    host, _, port = address.partition(":")
+    assert host == "127.0.0.1"
+    assert int(port) > 0
+
+
+def test_a_source_that_fails_ends_the_node_with_its_error(tape: Path) -> None:
+    node = Node(settings(replay=(str(tape),)))
+    node.sources = [FakeSource("broken", None, SourceError("no more"))]
+    with pytest.raises(SourceError, match="no more"):
+        run(node, stop=False)
+
+
+def test_ticks_of_a_source_enter_the_hub_numbered_and_with_their_bars(tape: Path) -> None:
+    node = Node(settings(replay=(str(tape),), speed=0.0))
+    source = FakeSource("own", None)
+    second_ns = 1_000_000_000
+    source.ticks = [trade("A", ts_event=5), trade("A", ts_event=second_ns), quote("B")]
+    node.sources = [source]
+    run(node, stop=True)
+    assert node.hub.index.find("trades", "A").seq == 2  # type: ignore[union-attr]
+    assert node.hub.index.find("quotes", "B").seq == 1  # type: ignore[union-attr]
+    bar = node.hub.index.find("bars", "A").last  # type: ignore[union-attr]
+    assert isinstance(bar, Bar)
+    assert (bar.interval, bar.trades) == ("1s", 1)
+
+
+async def ends() -> None:
+    return
+
+
+async def fails() -> None:
+    raise SourceError("broken")
+
+
+async def waits() -> None:
+    await asyncio.Event().wait()
+
+
+def test_a_source_that_ends_does_not_end_the_others() -> None:
+    async def main() -> None:
+        stopping = asyncio.Event()
+        feeding = [asyncio.ensure_future(own()) for own in (ends, waits)]
+        waiting = asyncio.ensure_future(_first_of(stopping, feeding))
+        await asyncio.wait([waiting], timeout=0.02)
+        assert feeding[0].done()
+        assert not waiting.done()
+        stopping.set()
+        await asyncio.wait_for(waiting, 5)
+        assert not feeding[1].done()
+        feeding[1].cancel()
+
+    asyncio.run(main())
+
+
+def test_a_source_that_fails_ends_the_wait() -> None:
+    async def main() -> None:
+        feeding = [asyncio.ensure_future(own()) for own in (waits, fails)]
+        await asyncio.wait_for(_first_of(asyncio.Event(), feeding), 5)
+        assert isinstance(feeding[1].exception(), SourceError)
+        feeding[0].cancel()
+
+    asyncio.run(main())
+
+
+def test_when_all_sources_have_ended_the_node_goes_on_serving() -> None:
+    async def main() -> None:
+        stopping = asyncio.Event()
+        waiting = asyncio.ensure_future(_first_of(stopping, [asyncio.ensure_future(ends())]))
+        await asyncio.wait([waiting], timeout=0.02)
+        assert not waiting.done()
+        stopping.set()
+        await asyncio.wait_for(waiting, 5)
+
+    asyncio.run(main())
