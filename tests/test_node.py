@@ -84,7 +84,10 @@ def test_without_a_source_the_shipped_tape_is_replayed_in_a_loop() -> None:
 def test_sources_are_those_that_the_settings_name(tape: Path) -> None:
     named = sources_of(Settings(replay=(str(tape),), simulate="X,Y", seed=1))
     assert [source.name for source in named] == ["replay", "simulate"]
-    assert [source.symbols for source in named] == [{"AAA"}, {"X", "Y"}]
+    assert [source.symbols for source in named] == [
+        frozenset({"AAA"}),
+        frozenset({"X", "Y"}),
+    ]
 
 
 def test_a_tape_that_is_not_there_is_a_tape_error(tmp_path: Path) -> None:
@@ -100,7 +103,7 @@ def test_symbols_that_cannot_be_are_a_setting_error() -> None:
 def test_what_is_declared_is_what_all_sources_declare() -> None:
     first = FakeSource("first", frozenset({"A"}))
     second = FakeSource("second", frozenset({"B"}))
-    assert declared([first, second]) == {"A", "B"}
+    assert declared([first, second]) == frozenset({"A", "B"})
     assert declared([first, FakeSource("open", None)]) is None
 
 
