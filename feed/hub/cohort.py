@@ -88,6 +88,7 @@ class Cohort:
     Attributes:
         subscriptions: what the members asked for.
         batched: whether several ticks travel in one message, as a JSON array.
+        append: of `pending`, bound once for all streams.
         streams: those whose ticks go through `pending`.
         latest: those the members take at an interval instead.
     """
@@ -95,6 +96,7 @@ class Cohort:
     __slots__ = (
         "_behind",
         "_current",
+        "append",
         "batched",
         "latest",
         "pending",
@@ -106,10 +108,12 @@ class Cohort:
         self.subscriptions = subscriptions
         self.batched = batched
         self.pending: list[bytes] = []
+        self.append = self.pending.append
         self.streams: set[Stream] = set()
-        self.latest: set[Stream] = set()
+        # Most cohorts have neither of these, and an empty dict is a third of an empty set.
+        self.latest: dict[Stream, None] = {}
+        self._behind: dict[Member, None] = {}
         self._current: dict[Member, Callable[[bytes], int]] = {}
-        self._behind: set[Member] = set()
 
     def __len__(self) -> int:
         return len(self._current) + len(self._behind)
@@ -117,18 +121,18 @@ class Cohort:
     def join(self, member: Member, *, behind: bool) -> None:
         """Take a member in; what is pending is not the newcomer's and must have been flushed."""
         if behind:
-            self._behind.add(member)
+            self._behind[member] = None
         else:
             self._current[member] = member.write
 
     def leave(self, member: Member) -> None:
         """Let a member go; asking twice is fine."""
         self._current.pop(member, None)
-        self._behind.discard(member)
+        self._behind.pop(member, None)
 
     def caught_up(self, member: Member) -> None:
         """Put a member whose outbox has drained back among those served by direct sends."""
-        self._behind.discard(member)
+        self._behind.pop(member, None)
         self._current[member] = member.write
 
     def flush(self, burst: Burst) -> int:
@@ -151,7 +155,7 @@ class Cohort:
             member.offer(segment)
         for member, sent in short:
             del self._current[member]
-            self._behind.add(member)
+            self._behind[member] = None
             member.fall_behind(segment, sent)
 
     def _joined(self) -> bytes:
@@ -160,9 +164,10 @@ class Cohort:
         return b"".join(tick_frames(self.pending, batched=True))
 
     def _frames(self) -> list[tuple[int, list[bytes]]]:
+        """Give the size and the items of each frame; they outlive the pending list."""
         if not self.batched:
             return [(len(frame), [frame]) for frame in self.pending]
-        return [(len(batch_frame(batch)), batch) for batch in batches(self.pending)]
+        return [(len(batch_frame(batch)), batch) for batch in batches(self.pending[:])]
 
 
 def tick_frames(payloads: list[bytes], *, batched: bool) -> Iterator[bytes]:

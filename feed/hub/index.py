@@ -106,7 +106,7 @@ class Index:
         if len(cohort) or self._cohorts.pop((cohort.batched, cohort.subscriptions), None) is None:
             return
         self._wildcards.pop(cohort, None)
-        for stream in cohort.streams | cohort.latest:
+        for stream in [*cohort.streams, *cohort.latest]:
             self._detach(cohort, stream)
 
     def _attach_all(self, cohort: Cohort) -> None:
@@ -118,7 +118,7 @@ class Index:
 
     def _detach(self, cohort: Cohort, stream: Stream) -> None:
         cohort.streams.discard(stream)
-        cohort.latest.discard(stream)
+        cohort.latest.pop(stream, None)
         for takers in (stream.plain, stream.batched, stream.latest):
             takers.pop(cohort, None)
         if stream.unused:
@@ -130,9 +130,9 @@ def _attach(cohort: Cohort, stream: Stream) -> None:
     if terms is None:
         return
     if terms.delivery == "latest":
-        cohort.latest.add(stream)
+        cohort.latest[stream] = None
         stream.latest[cohort] = None
         return
     cohort.streams.add(stream)
     takers = stream.batched if cohort.batched else stream.plain
-    takers[cohort] = cohort.pending.append
+    takers[cohort] = cohort.append
