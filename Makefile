@@ -2,10 +2,10 @@
 
 BIN := .venv/bin
 
-.PHONY: help run test style types layers wheel clean
+.PHONY: help run test style types layers bench bench-quick wheel clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start the feed on the shipped tapes (./run)
 	@./run
@@ -22,6 +22,13 @@ types: $(BIN)/mypy ## mypy --strict
 
 layers: $(BIN)/lint-imports ## who imports whom
 	@$(BIN)/lint-imports --no-logo
+
+bench: $(BIN)/ruff ## every figure of docs/PERFORMANCE.md, side by side with other servers (an hour)
+	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/pip install --quiet -e '.[bench]'
+	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-quick: $(BIN)/ruff ## indicative figures in two minutes
+	@$(BIN)/python -m benchmarks.run --quick $(ARGS)
 
 wheel: ## build dist/feed-VERSION.whl
 	@./run --version

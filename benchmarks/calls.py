@@ -1,0 +1,111 @@
+"""What the path of a tick costs, counted instead of timed: function calls and new objects.
+
+The counts are the same on every machine, so a test can hold them (tests/test_hot_path.py). They
+are of the hub alone: `receive` and `flush`, eight cohorts that all take every tick, no sockets.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from feed.hub.cohort import Segment
+from feed.hub.hub import Hub
+from feed.hub.subscriptions import Subscription, Subscriptions, Terms
+from feed.ticks import Quote, Tick
+
+COHORTS = 8
+SYMBOLS = 100
+TICKS = 2_000
+BURSTS = 4
+"""Measured after one more, which is not: it fills what is filled only once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Counts per tick.
+
+    Attributes:
+        python_calls: Python functions called.
+        c_calls: functions written in C called from Python.
+    """
+
+    python_calls: float
+    c_calls: float
+
+
+class Taker:
+    """A member that takes everything."""
+
+    def write(self, buffer: bytes) -> int:
+        """Take all of it."""
+        return len(buffer)
+
+    def fall_behind(self, segment: Segment, sent: int) -> None:
+        """Never happens to one that takes everything."""
+        raise AssertionError("taking everything is never short")
+
+    def offer(self, segment: Segment) -> None:
+        """Never happens either."""
+        raise AssertionError("nobody is behind")
+
+
+def fan_out(*, batched: bool, cohorts: int = COHORTS) -> Cost:
+    """Count what one tick costs that goes to every cohort, each with a watchlist of its own."""
+    hub = Hub(lambda flush: None)
+    names = [f"S{i:03}" for i in range(SYMBOLS)]
+    for number in range(cohorts):
+        wish = [*names, f"OWN{number}"]
+        terms = {Subscription("quotes", name): Terms("adaptive") for name in wish}
+        hub.index.cohort(Subscriptions(terms), batched=batched).join(Taker(), behind=False)
+    bursts = iter([_burst(names, number) for number in range(BURSTS + 1)])
+
+    def turn() -> None:
+        hub.receive(next(bursts))
+        hub.flush()
+
+    def turns() -> None:
+        for _ in range(BURSTS):
+            turn()
+
+    turn()
+    python_calls, c_calls = count_calls(turns)
+    return Cost(python_calls / (BURSTS * TICKS), c_calls / (BURSTS * TICKS))
+
+
+def count_calls(work: Callable[[], object]) -> tuple[int, int]:
+    """Run something and count the calls of Python functions and of functions in C."""
+    counts = {"call": 0, "c_call": 0}
+
+    def note(_frame: FrameType, event: str, _argument: Any) -> None:
+        if event in counts:
+            counts[event] += 1
+
+    before = sys.getprofile()
+    gc.disable()  # a finaliser that happens to run would be counted
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+        gc.enable()
+    return counts["call"], counts["c_call"]
+
+
+def _burst(names: list[str], number: int) -> list[Tick]:
+    first = number * TICKS // len(names)
+    return [
+        Quote(name, first + turn + 1, 5, 1.25, 300, 1.5, 500, 6)
+        for turn in range(TICKS // len(names))
+        for name in names
+    ]
+
+
+if __name__ == "__main__":
+    for form in (False, True):
+        print("batched" if form else "plain", fan_out(batched=form))
+    print("nobody listens", fan_out(batched=False, cohorts=0))
