@@ -16,6 +16,9 @@ from feed.sessions.registry import Registry
 
 log = logging.getLogger("feed.server.access")
 
+BACKLOG = 4096
+"""Handshakes the kernel keeps waiting: when all clients come back at once, none need try again."""
+
 
 class NotFoundHandler(RequestHandler):
     """Every other path."""
@@ -63,7 +66,7 @@ def bind(host: str, port: int, send_buffer_bytes: int) -> list[socket.socket]:
         ListenError: the address cannot be had; the message says why.
     """
     try:
-        sockets = bind_sockets(port, host)
+        sockets = bind_sockets(port, host, backlog=BACKLOG)
     except (OSError, UnicodeError) as error:  # the latter of a name that is no name, such as ".."
         reason = getattr(error, "strerror", None) or str(error)
         text = f"cannot listen on {host}:{port}: {reason.lower()} (choose another with --port)"
