@@ -8,7 +8,7 @@ from feed.protocol.messages import Snapshot
 from feed.ticks import Bar, Quote, Status, Tick, Trade
 
 DAY_NS: Final = 86_400_000_000_000
-REWIND_NS: Final = 60_000_000_000
+REWIND_NS: Final = 1_000_000_000
 """As on the server: trades that step back by more begin a new trading session."""
 
 

@@ -2,7 +2,7 @@
 
 A bar of a symbol closes when its source's event time reaches the end of the interval, whichever
 symbol's tick shows it. A tick that is older than the open bar still counts into the open bar: it
-was published late, and volumes must add up. Time that steps back by more than a minute means that
+was published late, and volumes must add up. Time that steps back by more than a second means that
 the tape has started over: open bars close and a new count begins.
 """
 
@@ -15,7 +15,7 @@ from feed.ticks import Bar, Quote, Tick, Trade
 
 SECOND_NS: Final = 1_000_000_000
 INTERVALS_NS: Final = {"1s": SECOND_NS, "1m": 60 * SECOND_NS}
-REWIND_NS: Final = 60 * SECOND_NS
+REWIND_NS: Final = SECOND_NS
 
 
 class OpenBar:

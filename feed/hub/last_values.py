@@ -12,7 +12,7 @@ from feed.ticks import Bar, Quote, Status, Trade
 _T = TypeVar("_T", Quote, Trade, Bar, Status)
 
 DAY_NS: Final = 86_400_000_000_000
-REWIND_NS: Final = 60_000_000_000
+REWIND_NS: Final = 1_000_000_000
 """Trades that step back by more than this begin a new session: the tape has started over."""
 
 

@@ -2,7 +2,7 @@
 
 const ROWS_SHOWN = 300;
 const SILENT_INTERVALS = 3;
-const [DAY_NS, REWIND_NS] = [86_400e9, 60e9];
+const [DAY_NS, REWIND_NS] = [86_400e9, 1e9];
 
 /** Tell whether the same client would only fail again (feed/codes.py). */
 export const stayAway = (code) =>

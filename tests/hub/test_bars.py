@@ -67,6 +67,17 @@ def test_a_tape_that_starts_over_closes_its_bars_and_begins_again() -> None:
     assert bar.open == 20
 
 
+def test_a_tape_shorter_than_a_minute_gives_the_same_bars_on_every_pass() -> None:
+    builder = BarBuilder()
+    counts = []
+    for _ in range(4):
+        ticks = [at(60 + second, trade()) for second in range(46)]
+        counts.append(
+            sum(own.interval == "1s" for tick in ticks for own in bars(builder.extend([tick])))
+        )
+    assert counts == [45, 46, 46, 46]
+
+
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(1, 9)), min_size=1, max_size=60))
 def test_volumes_add_up_however_the_ticks_are_cut_into_bursts(
     steps: list[tuple[int, int]],
