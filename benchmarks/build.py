@@ -42,6 +42,7 @@ def install_peers() -> None:
     wanted = " ".join((*PYTHON_PACKAGES, *NODE_PACKAGES))
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return
+    print("installing the peers into benchmarks/.peers (once) ...", file=sys.stderr)
     if _succeeds([sys.executable, "-m", "venv", str(PEERS / "venv")]):
         for package in PYTHON_PACKAGES:
             _succeeds([str(peers_python()), "-m", "pip", "install", "-q", package])

@@ -198,7 +198,7 @@ def _curves(records: list[Record]) -> Iterable[str]:
 
 
 def _curve(records: list[Record]) -> str:
-    sizes = sorted({record["size"] for record in records})
+    sizes = sorted({record["size"] for record in records if "size" in record})
 
     def cells(rows: list[Record]) -> list[str]:
         return [_at(rows, size) for size in sizes]
@@ -207,7 +207,7 @@ def _curve(records: list[Record]) -> str:
 
 
 def _at(rows: list[Record], size: int) -> str:
-    costs = [row["cpu_us_per_tick"] for row in rows if row["size"] == size]
+    costs = [row["cpu_us_per_tick"] for row in rows if row.get("size") == size]
     return f"{median(costs):.2f}" if costs else "–"
 
 

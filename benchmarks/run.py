@@ -220,7 +220,6 @@ def main() -> int:
     parts, peers, rounds = chosen(options)
     build.client_command()
     if any(server.name not in ("feed", "feed-batch", "floor") for server in peers):
-        print("installing the peers into benchmarks/.peers (once) ...", file=sys.stderr)
         build.install_peers()
     run = Run(options.quick)
     whole = carry_out(list(steps(run, parts, peers, rounds)))

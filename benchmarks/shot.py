@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from benchmarks.build import client_command
 from benchmarks.machine import CLIENT_CORE, PEERS, ROOT, SERVER_CORE, free_port, pinned
@@ -111,12 +112,17 @@ def running(server: Server, job: Job) -> Iterator[Running]:
     command = server.command(port, job)
     if command is None:
         raise ShotFailed("absent")
-    process = _start([*pinned(SERVER_CORE), *command], subprocess.DEVNULL)
-    try:
-        _await_port(process, port)
-        yield Running(server, process.pid, port)
-    finally:
-        _end(process)
+    with TemporaryFile() as log:
+        process = _start([*pinned(SERVER_CORE), *command], subprocess.DEVNULL, log)
+        try:
+            _await_port(process, port)
+            yield Running(server, process.pid, port)
+        except ShotFailed as error:
+            log.seek(0)
+            last = log.read().decode(errors="replace").strip().rpartition("\n")[2]
+            raise ShotFailed(f"{error} {last}".strip()) from None
+        finally:
+            _end(process)
 
 
 @contextmanager
@@ -124,7 +130,7 @@ def client(target: Running, load: Load) -> Iterator[subprocess.Popen[bytes]]:
     """Start the load client on its core, and end it whatever happens."""
     words = ["--port", str(target.port), "--path", target.server.path, "--pid", str(target.pid)]
     command = [*pinned(CLIENT_CORE), *client_command(), *words, *load.options()]
-    process = _start(command, subprocess.PIPE)
+    process = _start(command, subprocess.PIPE, subprocess.DEVNULL)
     try:
         yield process
     finally:
@@ -160,14 +166,14 @@ def quicker(load: Load, factor: float) -> Load:
     return replace(load, warm_s=load.warm_s * factor, measure_s=load.measure_s * factor)
 
 
-def _start(command: list[str], output: int) -> subprocess.Popen[bytes]:
+def _start(command: list[str], output: int, log: int | IO[bytes]) -> subprocess.Popen[bytes]:
     environment = os.environ | {"PEERS_MODULES": str(PEERS / "node_modules")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=subprocess.DEVNULL,
+        stderr=log,
         cwd=ROOT,
         env=environment,
         start_new_session=True,  # Ctrl-C is for the benchmark, which ends its children itself
