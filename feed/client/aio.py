@@ -12,16 +12,16 @@ import ssl
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from types import AsyncGeneratorType, TracebackType
-from typing import Final, Self, cast
+from typing import Final, Self, TypeVar, cast
 
 from feed.client.backoff import delays
+from feed.client.commands import Change, Terms
 from feed.client.conversation import Conversation
 from feed.client.events import Event, EventStream
 from feed.client.handshake import read_url
 from feed.client.line import Line
 from feed.client.stats import Stats
 from feed.client.transport import Transport, dial
-from feed.client.wants import Change, Terms
 from feed.clock import Clock, SystemClock
 from feed.errors import ConnectionFailed, MessageError
 from feed.protocol.messages import Delivery, ErrorMessage, Rejection, Snapshot, Subscribed
@@ -31,6 +31,8 @@ ANSWER_TIMEOUT_S: Final = 10.0
 
 Strings = Iterable[str] | str
 """Several names, or a single one."""
+
+_Event = TypeVar("_Event", bound=Event)
 
 
 def connect(
@@ -43,6 +45,7 @@ def connect(
     snapshot: bool = True,
     token: str | None = None,
     reconnect: bool = True,
+    resume: bool = True,
     wait_for_server: bool = False,
     on_event: Callable[[Event], None] | None = None,
     ssl_context: ssl.SSLContext | None = None,
@@ -58,6 +61,7 @@ def connect(
         snapshot: ask for the latest state of each symbol first (`Connection.snapshots`).
         token: sent after the welcome, where the server asks for one; never in the URL.
         reconnect: come back after a lost connection and subscribe to everything anew.
+        resume: then ask for the ticks missed; without it they are lost, and told as gaps.
         wait_for_server: keep trying, too, when the first connection fails.
         on_event: called with each event (feed.client.events) as it is read, which may be up to one
             batch before the ticks around it; what it raises ends the reading.
@@ -75,6 +79,7 @@ def connect(
         symbols=_list(symbols),
         token=token,
         reconnect=reconnect,
+        resume=resume,
         wait_for_server=wait_for_server,
         on_event=on_event,
     )
@@ -95,6 +100,7 @@ class Connection:
         symbols: list[str] | None = None,
         token: str | None = None,
         reconnect: bool = True,
+        resume: bool = True,
         wait_for_server: bool = False,
         on_event: Callable[[Event], None] | None = None,
         clock: Clock = SystemClock(),  # noqa: B008 - it has no state
@@ -106,7 +112,7 @@ class Connection:
         self._patient = wait_for_server
         self._listeners: list[Callable[[Event], None]] = [on_event] if on_event else []
         self._streams: list[EventStream] = []
-        self._conversation = Conversation(clock=clock, tell=self._tell)
+        self._conversation = Conversation(clock=clock, tell=self._tell, resume=resume)
         self._line = Line(
             name,
             self._conversation,
@@ -147,6 +153,10 @@ class Connection:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+    def drop(self) -> None:
+        """Drop the connection as a broken network would; it comes back, as after any loss."""
+        self._line.drop()
 
     async def close(self) -> None:
         """Close the connection; iterations end after what has been read."""
@@ -323,6 +333,21 @@ class Connection:
         if self._line.ended:
             stream.end()
         return stream
+
+    async def wait_for(self, kind: type[_Event]) -> _Event:
+        """Wait for the next event of a kind while another task reads ticks.
+
+        Raises:
+            ConnectionFailed: the connection was closed before one came.
+        """
+        stream = self.events()
+        try:
+            async for event in stream:
+                if isinstance(event, kind):
+                    return event
+        finally:
+            self._streams.remove(stream)
+        raise ConnectionFailed(f"{self._name} was closed before any {kind.__name__} came")
 
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:

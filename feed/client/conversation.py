@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from feed import codes
+from feed.client.commands import (
+    NOWHERE,
+    Change,
+    Positions,
+    Terms,
+    subscribes,
+    unsubscribes,
+)
 from feed.client.events import Disorder, Event, Gap
 from feed.client.ledger import Ledger
 from feed.client.stats import Stats
-from feed.client.wants import Change, Terms, Wants, subscribes, unsubscribes
+from feed.client.wants import Wants
 from feed.clock import Clock
 from feed.errors import MessageError
 from feed.protocol.codec import decode
@@ -26,6 +34,7 @@ from feed.protocol.messages import (
     Message,
     Notice,
     Rejection,
+    Resumed,
     Skipped,
     Snapshot,
     Subscribe,
@@ -48,7 +57,7 @@ class Conversation:
         sources: name -> state, of the last heartbeat.
     """
 
-    def __init__(self, *, clock: Clock, tell: Callable[[Event], None]) -> None:
+    def __init__(self, *, clock: Clock, tell: Callable[[Event], None], resume: bool = True) -> None:
         self.welcome: Welcome | None = None
         self.subscriptions: dict[str, list[str]] = {}
         self.rejections: dict[str, Rejection] = {}
@@ -59,6 +68,7 @@ class Conversation:
         self.ledger = Ledger(self._tell_loss)
         self._clock = clock
         self._tell = tell
+        self._resume = resume
         self._wants = Wants()
         self._next_id = 0
         self._pending: dict[int, Change] = {}
@@ -77,12 +87,17 @@ class Conversation:
         return self._await(self._number(unsubscribes(symbols, channels)))
 
     def open(self, token: str | None) -> list[Command]:
-        """Give what a new connection is told after its welcome: who we are, and all we want."""
+        """Give what a new connection is told after its welcome: who we are, and all we want.
+
+        It goes on after the last seq of each stream, unless the numbering is another now.
+        """
         assert self.welcome is not None
         commands: list[Command] = []
         if token is not None and self.welcome.authentication != "none":
             commands.append(Authenticate(token))
-        commands += self._number(self._wants.commands())
+        known = self._resume and self.same_epoch
+        positions = Positions(self.ledger.epoch, self.ledger.positions()) if known else NOWHERE
+        commands += self._number(self._wants.commands(positions))
         commands += self._pending.values()
         return commands
 
@@ -159,6 +174,10 @@ class Conversation:
                 self.stats.skipped += message.count
                 self.ledger.skipped(message)
                 self._tell(message)
+            case Resumed():
+                self.stats.resumed += _brought(message)
+                self.ledger.resumed(message)
+                self._tell(message)
             case ErrorMessage():
                 self._refuse(message)
             case Heartbeat():
@@ -177,7 +196,9 @@ class Conversation:
 
     def _settle(self, ack: Subscribed) -> None:
         self.subscriptions = ack.subscriptions
-        self.rejections.update((rejection.symbol, rejection) for rejection in ack.rejected)
+        for rejection in ack.rejected:
+            if rejection.code != codes.NOT_SUBSCRIBED:
+                self.rejections[rejection.symbol] = rejection
         refused = {rejection.symbol for rejection in ack.rejected}
         change = self._answered(ack)
         if isinstance(change, Subscribe):
@@ -207,6 +228,10 @@ class Conversation:
         else:
             self.stats.disorders += 1
         self._tell(loss)
+
+
+def _brought(resumed: Resumed) -> int:
+    return resumed.to_seq - resumed.from_seq + 1 if resumed.complete else 0
 
 
 def _id(change: Change) -> int:

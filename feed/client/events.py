@@ -1,7 +1,7 @@
 """What a connection tells beside its ticks.
 
-The server's own `Snapshot`, `Skipped`, `Notice`, `ErrorMessage` and `Closing` (feed.protocol)
-are events too, as they arrived.
+The server's own `Snapshot`, `Skipped`, `Resumed`, `Notice`, `ErrorMessage` and `Closing`
+(feed.protocol) are events too, as they arrived.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from feed.protocol.messages import Closing, ErrorMessage, Notice, Skipped, Snapshot
+from feed.protocol.messages import Closing, ErrorMessage, Notice, Resumed, Skipped, Snapshot
 
 __all__ = [
     "Closing",
@@ -24,6 +24,7 @@ __all__ = [
     "Gap",
     "Notice",
     "Reconnected",
+    "Resumed",
     "Skipped",
     "Snapshot",
     "Stale",
@@ -36,13 +37,15 @@ EVENTS_KEPT: Final = 10_000
 class Gap(msgspec.Struct, frozen=True):
     """Ticks of one stream that were lost: neither received nor announced as skipped.
 
-    Both ends are included. After a reconnect it is exactly what was published meanwhile.
+    Both ends are included. `told` says that the server owned up to it, because a resume came too
+    late for its journal; any other gap is a bug, or a reconnect without resume.
     """
 
     channel: str
     symbol: str
     first_seq: int
     last_seq: int
+    told: bool = False
 
     @property
     def count(self) -> int:
@@ -93,6 +96,7 @@ Event = (
     | Reconnected
     | Snapshot
     | Skipped
+    | Resumed
     | Notice
     | ErrorMessage
     | Closing

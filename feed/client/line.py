@@ -80,6 +80,12 @@ class Line:
         else:
             await self._open()
 
+    def drop(self) -> None:
+        """Drop the connection at once; the next read finds it lost, and comes back soon."""
+        if self._transport is not None:
+            self._transport.abort()
+            self._delays = self._backoff()
+
     def send(self, command: Command) -> None:
         """Send a command; without a connection the next one repeats it on opening."""
         if self._transport is not None:
@@ -120,6 +126,7 @@ class Line:
             self._lost(end)
         except TimeoutError:
             self._transport.abort()
+            self._conversation.stats.stale += 1
             self._tell(Stale(self._patience_s()))
             self._lost(Disconnected(CloseCode.NO_HEARTBEAT, "no heartbeat"))
         except MessageError as error:

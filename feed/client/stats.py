@@ -46,21 +46,35 @@ class Stats:
         ticks: received.
         gaps: how often ticks were lost; `lost` says how many were.
         skipped: ticks the server said it deliberately did not send.
+        resumed: ticks that resumes brought back in full, as the server told.
         disorders: ticks that came twice or late.
         reconnects: connections made after the first.
+        stale: connections given up because nothing came over them.
         latencies: `ts_out` to arrival of the last tick of each read. With `latest` delivery it
             holds the interval too.
     """
 
-    __slots__ = ("disorders", "gaps", "latencies", "lost", "reconnects", "skipped", "ticks")
+    __slots__ = (
+        "disorders",
+        "gaps",
+        "latencies",
+        "lost",
+        "reconnects",
+        "resumed",
+        "skipped",
+        "stale",
+        "ticks",
+    )
 
     def __init__(self) -> None:
         self.ticks = 0
         self.gaps = 0
         self.lost = 0
         self.skipped = 0
+        self.resumed = 0
         self.disorders = 0
         self.reconnects = 0
+        self.stale = 0
         self.latencies = Latencies()
 
     @property

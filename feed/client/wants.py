@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
 
-from feed.protocol.messages import Delivery, Subscribe, Unsubscribe
-
-SYMBOLS_PER_COMMAND: Final = 1_000
-"""Keeps a command below the server's 64 KiB."""
-
-
-Change = Subscribe | Unsubscribe
-"""A command that changes what is subscribed."""
-
-
-class Terms(NamedTuple):
-    """How a stream is to be delivered; the fields are those of `subscribe`."""
-
-    delivery: Delivery = "adaptive"
-    interval_ms: int = 250
-    snapshot: bool = True
+from feed.client.commands import (
+    NOWHERE,
+    Change,
+    Positions,
+    Terms,
+    subscribe_patterns,
+    subscribes,
+)
+from feed.symbols import is_wildcard
 
 
 class Wants:
@@ -42,26 +34,37 @@ class Wants:
             for symbol in names:
                 self._terms.pop((channel, symbol), None)
 
-    def commands(self) -> Iterator[Subscribe]:
-        """Give as few commands as ask for everything anew."""
+    def commands(self, positions: Positions = NOWHERE) -> Iterator[Change]:
+        """Give the commands that ask for everything anew, going on from these positions.
+
+        Names come before patterns, and each stream's position is in the first command that takes
+        the stream: a later one only changes its terms.
+        """
+        left = {channel: dict(seqs) for channel, seqs in positions.seqs.items()}
+        for channel, symbol in self._terms:
+            left.get(channel, {}).pop(symbol, None)
+        for terms, channels, symbols in self._groups(wildcards=False):
+            yield from subscribes(symbols, channels, terms, positions)
+        for terms, channels, patterns in self._groups(wildcards=True):
+            taken = {channel: _matching(left.get(channel, {}), patterns) for channel in channels}
+            yield from subscribe_patterns(
+                patterns, channels, terms, Positions(positions.epoch, taken)
+            )
+
+    def _groups(self, *, wildcards: bool) -> Iterator[tuple[Terms, list[str], list[str]]]:
+        """Give terms, channels, and all the symbols that share both."""
         channels: dict[tuple[str, Terms], list[str]] = {}
         for (channel, symbol), terms in self._terms.items():
-            channels.setdefault((symbol, terms), []).append(channel)
+            if is_wildcard(symbol) == wildcards:
+                channels.setdefault((symbol, terms), []).append(channel)
         groups: dict[tuple[Terms, tuple[str, ...]], list[str]] = {}
         for (symbol, terms), wanted in channels.items():
             groups.setdefault((terms, tuple(wanted)), []).append(symbol)
         for (terms, names), symbols in groups.items():
-            yield from subscribes(symbols, names, terms)
+            yield terms, list(names), symbols
 
 
-def subscribes(symbols: list[str], channels: Iterable[str], terms: Terms) -> Iterator[Subscribe]:
-    """Give the commands that ask for these symbols, a thousand in each."""
-    for start in range(0, len(symbols), SYMBOLS_PER_COMMAND):
-        part = symbols[start : start + SYMBOLS_PER_COMMAND]
-        yield Subscribe(part, list(channels), *terms)
-
-
-def unsubscribes(symbols: list[str], channels: list[str] | None) -> Iterator[Unsubscribe]:
-    """Give the commands that end these symbols, a thousand in each."""
-    for start in range(0, len(symbols), SYMBOLS_PER_COMMAND):
-        yield Unsubscribe(symbols[start : start + SYMBOLS_PER_COMMAND], channels)
+def _matching(seqs: dict[str, int], patterns: list[str]) -> dict[str, int]:
+    """Take the symbols that patterns match out of `seqs`."""
+    prefixes = tuple(pattern[:-1] for pattern in patterns)
+    return {symbol: seqs.pop(symbol) for symbol in list(seqs) if symbol.startswith(prefixes)}

@@ -10,11 +10,18 @@ import pytest
 
 import feed
 from feed.client import aio
+from feed.client.commands import Terms
 from feed.client.events import Disconnect, Event, Gap, Reconnected
 from feed.client.transport import Disconnected
-from feed.client.wants import Terms
 from feed.errors import ConnectionFailed, MessageError, SettingError
-from feed.protocol.messages import ErrorMessage, Snapshot, Subscribe, Unsubscribe
+from feed.protocol.messages import (
+    ErrorMessage,
+    Resume,
+    Resumed,
+    Snapshot,
+    Subscribe,
+    Unsubscribe,
+)
 from feed.ticks import Tick, Trade
 
 Fakes = Callable[..., Any]
@@ -187,6 +194,48 @@ def test_events_come_in_order_and_end_with_the_connection(
         assert [event async for event in events] == [Gap("trades", "A", 2, 2)]
         assert [event async for event in ticks.events()] == []
         assert [tick async for tick in ticks] == [trade(3)]
+
+    run(main())
+
+
+def test_an_event_can_be_waited_for_while_another_task_reads(
+    fake_transport: Fakes, lines: Fakes, run: Fakes
+) -> None:
+    transport = fake_transport()
+
+    async def main() -> None:
+        async with lines(transport).connect() as ticks:
+            waiting = asyncio.create_task(ticks.wait_for(Gap))
+            other = asyncio.create_task(ticks.wait_for(Reconnected))
+            await asyncio.sleep(0)
+            transport.tell(Snapshot("A", {"trades": 1}))
+            transport.tell([trade(4)])
+            await anext(ticks)
+            assert await waiting == Gap("trades", "A", 2, 3)
+            assert len(ticks._streams) == 1
+        with pytest.raises(ConnectionFailed, match="closed before any Reconnected came"):
+            await other
+
+    run(main())
+
+
+def test_a_dropped_connection_comes_back_and_asks_for_what_it_missed(
+    fake_transport: Fakes, lines: Fakes, run: Fakes
+) -> None:
+    first, second = fake_transport(), fake_transport()
+
+    async def main() -> None:
+        async with lines(first, second).connect(symbols=["A"]) as ticks:
+            first.tell(trade(1))
+            await anext(ticks)
+            ticks.drop()
+            first.tell(Disconnected(1006, ""))
+            second.tell([trade(2), trade(3)])
+            second.tell(Resumed("trades", "A", 2, 3, complete=True))
+            assert [await anext(ticks), await anext(ticks)] == [trade(2), trade(3)]
+            assert second.commands[0].resume == Resume("e1", trades={"A": 1})
+            assert await ticks.unsubscribe("A")
+            assert (ticks.stats.resumed, ticks.gaps) == (2, 0)
 
     run(main())
 

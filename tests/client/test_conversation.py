@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from feed.client.commands import Terms
 from feed.client.conversation import Conversation
 from feed.client.events import Event, Gap
-from feed.client.wants import Terms
 from feed.errors import MessageError
 from feed.protocol.codec import encode
 from feed.protocol.messages import (
@@ -13,6 +13,8 @@ from feed.protocol.messages import (
     Heartbeat,
     Notice,
     Rejection,
+    Resume,
+    Resumed,
     Skipped,
     Snapshot,
     Subscribe,
@@ -34,9 +36,9 @@ class Clock:
 class Talk:
     """A conversation that has been welcomed, and the events it told."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, resume: bool = True) -> None:
         self.told: list[Event] = []
-        self.own = Conversation(clock=Clock(), tell=self.told.append)
+        self.own = Conversation(clock=Clock(), tell=self.told.append, resume=resume)
         self.hear(Welcome(1, "s", "e1", 5, "none"))
 
     def hear(self, *messages: object) -> list[Tick]:
@@ -46,6 +48,15 @@ class Talk:
         self.own.lost()
         self.hear(Welcome(1, "s2", epoch, 5, "none"))
         return list(self.own.open(None))
+
+    def follow(self, *symbols: str) -> None:
+        """Subscribe to quotes, and be acked."""
+        (command,) = self.own.subscribe(list(symbols), ["quotes"], Terms())
+        self.hear(Subscribed({"quotes": list(symbols)}, id=command.id))
+
+    def resumes(self, epoch: str = "e1") -> list[Resume | None]:
+        """Give what the next connection is asked to resume."""
+        return [own.resume for own in self.reopen(epoch) if isinstance(own, Subscribe)]
 
 
 @pytest.fixture
@@ -96,6 +107,68 @@ def test_a_command_is_wanted_once_it_is_acked_and_only_what_was_taken(talk: Talk
     (again,) = talk.reopen()
     assert isinstance(again, Subscribe)
     assert (again.symbols, again.channels, again.delivery) == (["A"], ["quotes"], "all")
+
+
+def test_a_new_connection_goes_on_after_the_last_seqs(talk: Talk) -> None:
+    talk.follow("A", "B")
+    assert talk.resumes() == [None]
+    talk.hear([quote(7), quote(8)])
+    assert talk.resumes() == [Resume("e1", quotes={"A": 8})]
+    talk.hear([quote(9)], Resumed("quotes", "A", 9, 9, complete=True), quote(10))
+    assert talk.told == [Resumed("quotes", "A", 9, 9, complete=True)]
+    assert talk.own.stats.resumed == 1
+    assert talk.resumes() == [Resume("e1", quotes={"A": 10})]
+
+
+def test_a_pattern_resumes_the_symbols_seen(talk: Talk) -> None:
+    talk.follow("*")
+    talk.hear([quote(7)])
+    assert talk.resumes() == [Resume("e1", quotes={"A": 7})]
+
+
+def test_what_is_lost_in_a_resume_is_told_once(talk: Talk) -> None:
+    talk.follow("A")
+    talk.hear(quote(7))
+    talk.reopen()
+    word = Resumed("quotes", "A", 8, 20, complete=False)
+    talk.hear(word, Snapshot("A", {"quotes": 20}), quote(21))
+    assert talk.told[:2] == [Gap("quotes", "A", 8, 20, told=True), word]
+    stats = talk.own.stats
+    assert (stats.gaps, stats.lost, stats.resumed, stats.disorders) == (1, 13, 0, 0)
+
+
+def test_nothing_is_resumed_across_a_new_numbering_and_nothing_is_held_against_it(
+    talk: Talk,
+) -> None:
+    talk.follow("A")
+    talk.hear(quote(7))
+    assert talk.resumes("e2") == [None]
+    talk.hear(Snapshot("A", {"quotes": 2}), quote(3))
+    assert (talk.own.stats.gaps, talk.own.stats.disorders) == (0, 0)
+    assert talk.resumes("e2") == [Resume("e2", quotes={"A": 3})]
+
+
+def test_nothing_is_resumed_that_is_not_wanted_any_more(talk: Talk) -> None:
+    talk.follow("A", "B")
+    talk.hear(quote(7))
+    (command,) = talk.own.unsubscribe(["A"], None)
+    talk.hear(Subscribed({"quotes": ["B"]}, id=command.id))
+    assert talk.resumes() == [None]
+
+
+def test_resuming_can_be_switched_off() -> None:
+    talk = Talk(resume=False)
+    talk.follow("A")
+    talk.hear(quote(7))
+    assert talk.resumes() == [None]
+
+
+def test_a_name_that_was_not_subscribed_is_not_among_the_rejected(talk: Talk) -> None:
+    (command,) = talk.own.unsubscribe(["X"], None)
+    ack = Subscribed({}, id=command.id, rejected=[Rejection("X", "not_subscribed", "no")])
+    talk.hear(ack)
+    assert talk.own.answer(command) == ack
+    assert talk.own.rejections == {}
 
 
 def test_a_command_that_was_refused_is_not_repeated(talk: Talk) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from feed.client.events import Disorder, Gap
 from feed.client.ledger import HOLES_KEPT, Ledger
-from feed.protocol.messages import Skipped, Snapshot
+from feed.protocol.messages import Resumed, Skipped, Snapshot
 from feed.ticks import Quote, Tick, Trade
 
 
@@ -27,6 +27,10 @@ def skipped(first: int, last: int, symbol: str = "A") -> Skipped:
 
 def snapshot(seq: int, symbol: str = "A") -> Snapshot:
     return Snapshot(symbol, {"quotes": seq}, quote=quote(seq, symbol))
+
+
+def resumed(first: int, last: int, symbol: str = "A", *, complete: bool = True) -> Resumed:
+    return Resumed("quotes", symbol, first, last, complete)
 
 
 class Book:
@@ -116,6 +120,51 @@ def test_a_snapshot_after_a_reconnect_gives_the_range_missed(book: Book) -> None
     assert book.told == [Gap("quotes", "A", 11, 25)]
 
 
+def test_a_resume_that_brought_everything_is_no_news(book: Book) -> None:
+    book.ledger.take([quote(10)])
+    book.ledger.welcome("e1")
+    book.ledger.take([quote(11), quote(12)])
+    book.ledger.resumed(resumed(11, 12))
+    book.ledger.take([quote(13)])
+    assert book.told == []
+
+
+def test_a_resume_that_says_it_is_complete_and_is_not_is_a_gap(book: Book) -> None:
+    book.ledger.take([quote(10)])
+    book.ledger.take([quote(11)])
+    book.ledger.resumed(resumed(11, 14))
+    book.ledger.take([quote(15)])
+    assert book.told == [Gap("quotes", "A", 12, 14)]
+
+
+def test_what_a_resume_admits_as_lost_is_told_as_a_gap_the_server_owned_up_to(book: Book) -> None:
+    book.ledger.take([quote(10), quote(11)])
+    book.ledger.resumed(resumed(12, 25, complete=False))
+    book.ledger.snapshot(snapshot(25))
+    book.ledger.take([quote(26)])
+    assert book.told == [Gap("quotes", "A", 12, 25, told=True)]
+    book.ledger.take([quote(20)])
+    assert book.told[1:] == [Disorder("quotes", "A", 20, "duplicate")]
+
+
+def test_what_a_resume_neither_brought_nor_admits_is_a_gap_of_its_own(book: Book) -> None:
+    book.ledger.take([quote(10)])
+    book.ledger.resumed(resumed(15, 25, complete=False))
+    assert book.told == [Gap("quotes", "A", 11, 14), Gap("quotes", "A", 15, 25, told=True)]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_resume_of_what_is_not_followed_or_not_missing_changes_nothing(
+    book: Book, complete: bool
+) -> None:
+    book.ledger.take([quote(10)])
+    for own in (resumed(3, 9, complete=complete), resumed(1, 5, "B", complete=complete)):
+        book.ledger.resumed(own)
+    book.ledger.resumed(Resumed("depth", "A", 1, 50, complete))
+    assert book.told == []
+    assert book.ledger.positions() == {"quotes": {"A": 10}}
+
+
 def test_without_a_snapshot_the_first_tick_after_a_reconnect_gives_the_range(book: Book) -> None:
     book.ledger.take([quote(10)])
     book.ledger.welcome("e1")
@@ -139,7 +188,12 @@ def test_a_stream_that_was_unsubscribed_begins_anew(book: Book) -> None:
 
 
 @pytest.mark.parametrize(
-    "advance", [lambda own: own.skipped(skipped(2, 4)), lambda own: own.take([quote(4)])]
+    "advance",
+    [
+        lambda own: own.skipped(skipped(2, 4)),
+        lambda own: own.take([quote(4)]),
+        lambda own: own.resumed(resumed(2, 4)),
+    ],
 )
 def test_the_last_value_outlives_a_notice(book: Book, advance: Callable[[Ledger], Any]) -> None:
     book.ledger.take([quote(1)])

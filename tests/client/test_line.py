@@ -57,6 +57,7 @@ def test_silence_of_three_heartbeats_ends_the_connection_and_another_is_made(
         assert not line.connected
         second.tell(trade(1))
         assert await line.receive() == [trade(1)]
+        assert line._conversation.stats.stale == 1
         assert told == [Stale(15), Disconnect(4002, "no heartbeat"), Reconnected(1, True)]
         await line.close()
 
@@ -83,6 +84,29 @@ def test_failed_attempts_are_repeated_and_counted(
             await asyncio.wait_for(line.receive(), 0.05)
         assert told == [Disconnect(1006, "connection lost"), Reconnected(4, False)]
         assert dying.closed
+        await line.close()
+
+    run(main())
+
+
+def test_a_connection_that_is_dropped_comes_back_with_a_fresh_backoff(
+    fake_transport: Fakes, lines: Fakes, run: Fakes
+) -> None:
+    first, second = fake_transport(), fake_transport()
+    told: list[Event] = []
+    waits = iter([iter([3600.0]), iter([0.0])])
+
+    async def main() -> None:
+        line = make(lines(first, second), told, backoff=lambda: next(waits))
+        await line.open(patient=False)
+        line.drop()
+        assert first.closed
+        first.tell(Disconnected(1006, "connection lost"))
+        second.tell(trade(1))
+        await line.receive()
+        line.drop()  # there is nothing to drop
+        assert await line.receive() == [trade(1)]
+        assert told == [Disconnect(1006, "connection lost"), Reconnected(1, True)]
         await line.close()
 
     run(main())

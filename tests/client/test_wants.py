@@ -3,7 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.client.wants import SYMBOLS_PER_COMMAND, Terms, Wants, subscribes, unsubscribes
+from feed.client.commands import Positions, Terms
+from feed.client.wants import Wants
+from feed.protocol.messages import Resume, Subscribe
 from feed.ticks import CHANNELS
 
 NAMES = st.lists(st.sampled_from(["A", "B", "C*"]), max_size=3)
@@ -36,6 +38,7 @@ def test_the_commands_ask_for_exactly_what_is_wanted(
     asked = [
         ((channel, symbol), Terms(own.delivery, own.interval_ms, own.snapshot))
         for own in wants.commands()
+        if isinstance(own, Subscribe)
         for channel in own.channels
         for symbol in own.symbols
     ]
@@ -47,12 +50,22 @@ def test_equal_terms_and_channels_share_one_command() -> None:
     wants = Wants()
     wants.add(["quotes", "trades"], ["A", "B"], Terms())
     (command,) = wants.commands()
+    assert isinstance(command, Subscribe)
     assert command.symbols == ["A", "B"]
     assert command.channels == ["quotes", "trades"]
 
 
-def test_many_symbols_are_asked_for_in_several_commands() -> None:
-    names = [f"S{each}" for each in range(2 * SYMBOLS_PER_COMMAND + 1)]
-    for commands in (list(subscribes(names, ["quotes"], Terms())), list(unsubscribes(names, None))):
-        assert [symbol for own in commands for symbol in own.symbols] == names
-        assert len(commands) == 3
+def test_a_position_is_named_only_where_its_stream_is_wanted_and_first_taken() -> None:
+    wants = Wants()
+    wants.add(["quotes", "trades"], ["*"], Terms())
+    wants.add(["quotes"], ["B*"], Terms("latest"))
+    wants.add(["quotes"], ["A"], Terms("all"))
+    seqs = {"quotes": {"A": 1, "B1": 2, "C": 3}, "trades": {"A": 4}, "bars": {"A": 5}}
+    commands = list(wants.commands(Positions("e", seqs)))
+    assert [own.symbols for own in commands] == [["A"], ["*"], ["B*"]]
+    assert [own.resume for own in commands if isinstance(own, Subscribe)] == [
+        Resume("e", quotes={"A": 1}),
+        Resume("e", quotes={"B1": 2, "C": 3}, trades={"A": 4}),
+        None,
+    ]
+    assert seqs["quotes"] == {"A": 1, "B1": 2, "C": 3}

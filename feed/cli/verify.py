@@ -1,0 +1,271 @@
+"""`feed verify`: prove that a running feed loses, repeats and mixes up nothing in silence."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from feed.cli import lines
+from feed.cli.tail import DEFAULT_URL, tell_rejected
+from feed.ticks import CHANNELS
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from feed.client.events import Event
+
+EXAMPLES = """\
+examples:
+  feed verify                                 every symbol of the local feed, for 30 s
+  feed verify ws://127.0.0.1:8080 --symbols AAPL,MSFT --seconds 30
+  feed verify --delivery all --channels quotes,trades,bars
+  feed verify --reconnect-every 2             drop the connection every 2 s, and resume
+  feed verify --seconds 3600 > report.txt && echo good
+
+Every seq of every stream must come once and in order, or be announced as skipped, or, after a
+reconnect, be admitted as lost. Exit code: 0 nothing is unexplained, 1 something is, 2 misuse.
+Ctrl-C ends the check early; what was seen until then is judged.
+"""
+
+EXPLAINED: Final = {
+    "missing": "never came, and nothing was said of them",
+    "duplicate": "came twice",
+    "late": "came after later ones of their stream",
+    "foreign": "are of streams that were not asked for",
+}
+
+SETTLE_S: Final = 2.0
+SETTLE_ROUNDS: Final = 40
+
+_NEWS: Final = ("ErrorMessage", "Stale")
+"""Events that are told at once, beside the counts."""
+
+
+def add(commands: Any) -> None:
+    """Declare the command and its arguments."""
+    parser = commands.add_parser(
+        "verify",
+        help="check that a running feed loses and repeats nothing",
+        description="Subscribe, account for every tick, and fail on any that is unexplained.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    option = parser.add_argument
+    option("url", nargs="?", help=f"the server (default: FEED_URL, or {DEFAULT_URL})")
+    option(
+        "--symbols",
+        type=_symbols,
+        default=["*"],
+        metavar="LIST",
+        help="names, prefixes like 'BTC*' (default *)",
+    )
+    option(
+        "--channels",
+        type=_channels,
+        default=["quotes", "trades"],
+        metavar="LIST",
+        help="of quotes, trades, bars, status (default quotes,trades)",
+    )
+    option("--seconds", type=_seconds, default=30.0, metavar="S", help="how long (default 30)")
+    option(
+        "--delivery",
+        choices=("adaptive", "all"),
+        default="adaptive",
+        help="may the server skip state while this client is behind? (default adaptive: yes)",
+    )
+    option(
+        "--reconnect-every",
+        type=_seconds,
+        metavar="S",
+        help="drop the connection this often, and resume",
+    )
+
+
+def _symbols(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"must be names parted by commas, was {text!r}")
+    return list(dict.fromkeys(names))
+
+
+def _channels(text: str) -> list[str]:
+    names = _symbols(text)
+    for name in names:
+        if name not in CHANNELS:
+            allowed = ", ".join(CHANNELS)
+            raise argparse.ArgumentTypeError(f"channels must be of {allowed}, was {name!r}")
+    return names
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0.1 <= seconds <= 1e7:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds from 0.1, was {text!r}")
+    return seconds
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check until the time is over or a signal comes; gives the exit code."""
+    import asyncio
+
+    url = args.url or os.environ.get("FEED_URL") or DEFAULT_URL
+    check = Check(url, args)
+    try:
+        asyncio.run(check.run(args.seconds))
+    finally:
+        if check.began:
+            print(check.report(), flush=True)
+    return 0 if check.good else 1
+
+
+class Check:
+    """One run: a connection, what is asked of it, and what came of it.
+
+    Attributes:
+        began: whether anything was subscribed.
+    """
+
+    def __init__(self, url: str, args: argparse.Namespace) -> None:
+        from feed.client.aio import connect
+        from feed.client.audit import Audit
+
+        self.began = False
+        self._symbols: list[str] = args.symbols
+        self._drop_every_s: float | None = args.reconnect_every
+        self._audit = Audit(args.symbols, args.channels)
+        self._connection = connect(
+            url,
+            args.symbols,
+            channels=args.channels,
+            delivery=args.delivery,
+            on_event=self._hear,
+        )
+        self._started_s = self._ended_s = time.monotonic()
+        self._cut_off = False
+
+    @property
+    def good(self) -> bool:
+        """Whether something came under check, and nothing of it is unexplained."""
+        return self.began and not self._cut_off and not self._audit.faults
+
+    async def run(self, limit_s: float) -> None:
+        """Check for so long, or until SIGINT or SIGTERM.
+
+        Raises:
+            ConnectionFailed: there is no connection, and trying again would not help.
+        """
+        import asyncio
+        import signal
+
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        reading, stopping = asyncio.create_task(self._read()), asyncio.create_task(stop.wait())
+        await asyncio.wait({reading, stopping}, timeout=limit_s, return_when="FIRST_COMPLETED")
+        await self._settle(reading)
+        for task in (reading, stopping):
+            task.cancel()
+        await asyncio.wait({reading, stopping})
+        if not reading.cancelled():
+            reading.result()
+
+    async def _settle(self, reading: asyncio.Task[None]) -> None:
+        """Let a connection that was just dropped come back, or its last stretch is unknown."""
+        import asyncio
+
+        for _ in range(SETTLE_ROUNDS):
+            if self._connection.connected or reading.done():
+                return
+            await asyncio.sleep(SETTLE_S / SETTLE_ROUNDS)
+
+    async def _read(self) -> None:
+        async with self._connection as ticks:
+            if tell_rejected(ticks, self._symbols):
+                return
+            self.began = True
+            self._started_s = time.monotonic()
+            async with _beside(self._chores()):
+                try:
+                    async for batch in ticks.batches():
+                        self._audit.take(batch)
+                finally:
+                    self._ended_s = time.monotonic()
+                    self._cut_off = not ticks.connected
+
+    def _chores(self) -> Iterator[Coroutine[Any, Any, None]]:
+        if self._drop_every_s is not None:
+            yield _every(self._drop_every_s, self._connection.drop)
+        if sys.stdout.isatty():
+            from rich.console import Console
+
+            console = Console(highlight=False)
+            yield _every(1.0, lambda: console.print(self._line(), soft_wrap=True))
+
+    def _hear(self, event: Event) -> None:
+        self._audit.hear(event)
+        if type(event).__name__ in _NEWS:
+            print(f"feed: {lines.printable(lines.describe(event))}", file=sys.stderr)
+
+    def _line(self) -> str:
+        """Give what a terminal is told every second, in rich's markup."""
+        passed_s = time.monotonic() - self._started_s
+        faults = "  ".join(f"{kind} {count:,}" for kind, count in self._audit.faults.items())
+        verdict = f"[bold red]{faults}[/]" if faults else "[green]good[/]"
+        return f"{passed_s:4.0f} s  {self._counts()}  {verdict}"
+
+    def _counts(self) -> str:
+        stats, audit = self._connection.stats, self._audit
+        latency = stats.latency
+        return (
+            f"{stats.ticks:,} ticks  {audit.streams:,} streams  skipped {stats.skipped:,}  "
+            f"resumed {stats.resumed:,}  lost {audit.lost:,}  reconnects {stats.reconnects:,}"
+            + (f"  p50 {latency.p50_ms:.2f} ms  p99 {latency.p99_ms:.2f} ms" if latency else "")
+        )
+
+    def report(self) -> str:
+        """Say in a few lines what was seen, and whether all of it is accounted for."""
+        audit = self._audit
+        told = [f"checked for {self._ended_s - self._started_s:.1f} s: {self._counts()}"]
+        told += [
+            f"bad: {count:,} {EXPLAINED[kind]} (first: {lines.printable(audit.examples[kind])})"
+            for kind, count in audit.faults.items()
+        ]
+        if audit.epochs:
+            told.append(f"note: the numbering began anew {audit.epochs} times")
+        if self._cut_off:
+            told.append("bad: there was no connection at the end, so the last ticks are unknown")
+        if self.good:
+            told.append("good: every seq is accounted for")
+        return "\n".join(told)
+
+
+@asynccontextmanager
+async def _beside(works: Iterable[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Do some work without end while the block runs."""
+    import asyncio
+
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _every(interval_s: float, call: Callable[[], None]) -> None:
+    import asyncio
+
+    while True:
+        await asyncio.sleep(interval_s)
+        call()

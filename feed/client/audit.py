@@ -1,0 +1,96 @@
+"""What a feed must not do, counted: holes nobody owns up to, repeats, disorder, foreign ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from feed.client.events import Disorder, Event, Gap, Reconnected
+from feed.symbols import is_wildcard
+from feed.ticks import CHANNEL_OF, Tick
+
+
+class Audit:
+    """Judge the ticks and events of one connection against what was asked of it.
+
+    Give it every batch (`take`) and every event (`hear`).
+
+    Attributes:
+        missing: seqs that neither came nor were announced as skipped or lost.
+        duplicates: seqs that were accounted for already.
+        late: seqs that came after ones above them.
+        foreign: ticks of streams that were not asked for.
+        lost: seqs the server said it can no longer give, after a reconnect.
+        epochs: how often the numbering began anew.
+        examples: kind of fault -> where it was first seen.
+    """
+
+    def __init__(self, symbols: Iterable[str], channels: Iterable[str]) -> None:
+        self.missing = 0
+        self.duplicates = 0
+        self.late = 0
+        self.foreign = 0
+        self.lost = 0
+        self.epochs = 0
+        self.examples: dict[str, str] = {}
+        self._channels = frozenset(channels)
+        names = set(symbols)
+        self._names = frozenset(names)
+        self._prefixes = tuple(name[:-1] for name in names if is_wildcard(name))
+        self._known: dict[type, set[str]] = {kind: set() for kind in CHANNEL_OF}
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """Everything found that must not be: kind -> how often; empty when all is well."""
+        counts = {
+            "missing": self.missing,
+            "duplicate": self.duplicates,
+            "late": self.late,
+            "foreign": self.foreign,
+        }
+        return {kind: count for kind, count in counts.items() if count}
+
+    @property
+    def streams(self) -> int:
+        """How many streams ticks came of."""
+        return sum(map(len, self._known.values()))
+
+    def take(self, ticks: list[Tick]) -> None:
+        """Check that each tick is of a stream that was asked for."""
+        known = self._known
+        for tick in ticks:
+            if tick.symbol not in known[type(tick)]:
+                self._judge(tick)
+
+    def _judge(self, tick: Tick) -> None:
+        channel, symbol = CHANNEL_OF[type(tick)], tick.symbol
+        asked = symbol in self._names or symbol.startswith(self._prefixes)
+        if asked and channel in self._channels:
+            self._known[type(tick)].add(symbol)
+        else:
+            self.foreign += 1
+            self._note("foreign", f"{channel} {symbol} seq {tick.seq}")
+
+    def hear(self, event: Event) -> None:
+        """Take in what the ledger found, and what the server said of it."""
+        match event:
+            case Gap(told=True):
+                self.lost += event.count
+            case Gap():
+                self.missing += event.count
+                span = f"seq {event.first_seq} to {event.last_seq}"
+                self._note("missing", f"{event.channel} {event.symbol} {span}")
+            case Disorder():
+                self._disorder(event)
+            case Reconnected(same_epoch=False):
+                self.epochs += 1
+
+    def _disorder(self, event: Disorder) -> None:
+        if event.reason == "late":  # so it is not missing after all
+            self.late += 1
+            self.missing -= 1
+        else:
+            self.duplicates += 1
+        self._note(event.reason, f"{event.channel} {event.symbol} seq {event.seq}")
+
+    def _note(self, kind: str, where: str) -> None:
+        self.examples.setdefault(kind, where)

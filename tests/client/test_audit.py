@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from feed.client.audit import Audit
+from feed.client.events import Disconnect, Disorder, Event, Gap, Reconnected
+from feed.client.ledger import Ledger
+from feed.ticks import Quote, Tick, Trade
+
+
+def quote(seq: int, symbol: str = "A") -> Quote:
+    return Quote(symbol, seq, 1, 1.0, 1, 1.1, 1, 2)
+
+
+def audited(*ticks: Tick) -> Audit:
+    audit = Audit(["A", "B*"], ["quotes"])
+    Ledger(audit.hear).take(list(ticks))
+    audit.take(list(ticks))
+    return audit
+
+
+def test_a_stream_in_order_has_no_faults() -> None:
+    audit = audited(quote(1), quote(2), quote(9, "B1"), quote(10, "B1"))
+    assert audit.faults == {}
+    assert audit.streams == 2
+
+
+@pytest.mark.parametrize(
+    ("seqs", "faults", "where"),
+    [
+        ((1, 2, 5), {"missing": 2}, "quotes A seq 3 to 4"),
+        ((1, 2, 2, 3), {"duplicate": 1}, "quotes A seq 2"),
+        ((1, 3, 2, 4), {"late": 1}, "quotes A seq 2"),
+    ],
+)
+def test_each_fault_is_counted_once_and_by_its_name(
+    seqs: tuple[int, ...], faults: dict[str, int], where: str
+) -> None:
+    audit = audited(*map(quote, seqs))
+    assert audit.faults == faults
+    assert audit.examples[next(iter(faults))] == where
+
+
+@pytest.mark.parametrize("tick", [quote(4, "C"), quote(4, "XB1"), Trade("A", 4, 1, 1.0, 1, 2)])
+def test_a_tick_that_was_not_asked_for_is_foreign_each_time(tick: Tick) -> None:
+    audit = audited(quote(1), tick)
+    audit.take([tick])
+    assert audit.faults == {"foreign": 2}
+    assert audit.streams == 1
+    assert audit.examples["foreign"].endswith(f"{tick.symbol} seq 4")
+
+
+def test_what_the_server_admits_is_no_fault() -> None:
+    audit = Audit(["*"], ["quotes"])
+    events: list[Event] = [
+        Disconnect(1006, ""),
+        Reconnected(1, True),
+        Gap("quotes", "A", 5, 9, told=True),
+        Reconnected(1, False),
+    ]
+    for event in events:
+        audit.hear(event)
+    assert audit.faults == {}
+    assert (audit.lost, audit.epochs) == (5, 1)
+
+
+def test_a_star_takes_every_symbol_of_its_channels() -> None:
+    audit = Audit(["*"], ["trades"])
+    audit.take([Trade("X", 1, 1, 1.0, 1, 2), quote(1)])
+    audit.hear(Disorder("trades", "X", 1, "duplicate"))
+    assert audit.faults == {"duplicate": 1, "foreign": 1}
