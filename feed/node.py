@@ -15,6 +15,7 @@ from feed.clock import SystemClock
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
 from feed.hub.tickerplant import Tickerplant
+from feed.server import descriptors
 from feed.server.lifecycle import Server
 from feed.sessions.limits import Limits
 from feed.sessions.registry import Registry
@@ -68,6 +69,16 @@ def _state(settings: Settings) -> State | None:
     return State(Path(settings.state_dir), settings.journal_limit_bytes)
 
 
+def _sessions(wanted: int | None) -> int:
+    """Give how many sessions there may be: no more than there are descriptors for."""
+    allowed = descriptors.raise_limit()
+    possible = descriptors.for_sessions(allowed)
+    if wanted is not None and wanted > possible:
+        text = "connection_limit is %d, as RLIMIT_NOFILE is %d (%d was asked for)"
+        log.warning(text, possible, allowed, wanted)
+    return min(wanted or possible, possible)
+
+
 def declared(sources: list[Source]) -> frozenset[str] | None:
     """Give every symbol that the sources will publish, or None when one cannot tell."""
     symbols: set[str] = set()
@@ -110,6 +121,8 @@ class Node:
                 settings.session_subscriptions,
                 settings.session_wildcards,
                 settings.message_limit_bytes,
+                settings.silence_limit_s,
+                _sessions(settings.connection_limit),
             ),
             heartbeat_interval_s=settings.heartbeat_interval_s,
             sources=lambda: {source.name: source.state for source in self.sources},
@@ -133,8 +146,7 @@ class Node:
         _on_signals(stopping.set, server.hurry)
         keeping = asyncio.create_task(self._keep_state(), name="state")
         feeding = [asyncio.create_task(self._feed(own), name=own.name) for own in self.sources]
-        gc.collect()
-        gc.freeze()
+        _quieten_collector()
         ready(address)
         try:
             await _first_of(stopping, feeding)
@@ -178,6 +190,17 @@ class Node:
             loop.call_later(self._flush_interval_s, flush)
         else:
             loop.call_soon(flush)
+
+
+def _quieten_collector() -> None:
+    """Keep garbage collection out of the latency.
+
+    What exists now stays for good, so it need not be looked at again. Ticks are not tracked, and
+    sessions break their cycles when they end, so there is little to find: look for it less often.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)
 
 
 def _on_signals(stop: Callable[[], None], hurry: Callable[[], None]) -> None:

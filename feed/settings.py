@@ -170,6 +170,15 @@ class Settings:
     heartbeat_interval_s: float = setting(
         5.0, number(0.1, 60), "how often each session gets a heartbeat", "S"
     )
+    silence_limit_s: float = setting(
+        25.0,
+        number(1, 3600),
+        "how long a peer may send nothing, not even a pong, before it is closed with 4002",
+        "S",
+    )
+    connection_limit: int | None = setting(
+        None, whole(1, 1_000_000), "most sessions at a time; else what RLIMIT_NOFILE allows", "N"
+    )
     outbox_limit_bytes: int = setting(
         1_048_576, whole(65_536, 2**31), "unsent bytes that end a session with 4001", "BYTES"
     )

@@ -10,6 +10,8 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from feed.errors import ListenError
+from feed.server import descriptors
+from feed.server.listener import Listener
 from feed.server.pages import FileHandler, RootHandler
 from feed.server.websocket import StreamHandler
 from feed.sessions.registry import Registry
@@ -76,7 +78,7 @@ def bind(host: str, port: int, send_buffer_bytes: int) -> list[socket.socket]:
     return sockets
 
 
-def listen(registry: Registry, sockets: list[socket.socket]) -> HTTPServer:
+def listen(registry: Registry, sockets: list[socket.socket]) -> Listener:
     """Start to accept connections."""
     server = HTTPServer(
         application(registry),
@@ -84,5 +86,4 @@ def listen(registry: Registry, sockets: list[socket.socket]) -> HTTPServer:
         max_header_size=16_384,
         max_body_size=65_536,
     )
-    server.add_sockets(sockets)
-    return server
+    return Listener(server, sockets, descriptors.limit())

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Final
 
-from tornado.httpserver import HTTPServer
-
 from feed.server.app import bind, listen
+from feed.server.listener import Listener
+from feed.server.transport import LINGER_S
 from feed.sessions.registry import Registry
 
 log = logging.getLogger(__name__)
 
 DRAIN_STEP_S: Final = 0.05
-GOODBYE_S: Final = 0.5
+GOODBYE_S: Final = LINGER_S + 0.5
 """How long the last close frames may take to be answered before the process goes."""
 
 
@@ -29,7 +30,7 @@ class Server:
     def __init__(self, registry: Registry, *, drain_timeout_s: float) -> None:
         self._registry = registry
         self._drain_timeout_s = drain_timeout_s
-        self._http: HTTPServer | None = None
+        self._listener: Listener | None = None
         self._beating: asyncio.Task[None] | None = None
         self._hurried = asyncio.Event()
 
@@ -40,7 +41,7 @@ class Server:
             ListenError: the address cannot be had.
         """
         sockets = bind(host, port, send_buffer_bytes)
-        self._http = listen(self._registry, sockets)
+        self._listener = listen(self._registry, sockets)
         self._beating = asyncio.create_task(self._beat(), name="heartbeats")
         bound = sockets[0].getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
@@ -51,21 +52,28 @@ class Server:
         self._hurried.set()
 
     async def drain(self) -> None:
-        """Accept nobody any more, let sessions take what they are owed, and send them home."""
-        if self._http is not None:
-            self._http.stop()
+        """Accept nobody any more, let sessions take what they are owed, and send them home.
+
+        It lasts until every peer has closed its side too, so that none of them is reset.
+        """
+        if self._listener is not None:
+            self._listener.stop()
         if len(self._registry):
             log.info("draining %d sessions", len(self._registry))
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + self._drain_timeout_s
-        while self._registry.drain() and loop.time() < deadline_s and not self._hurried.is_set():
-            await self._wait(DRAIN_STEP_S)
+        deadline_s = loop.time() + self._drain_timeout_s - GOODBYE_S
+        await self._until(lambda: not self._registry.drain(), deadline_s)
         self._registry.close_all()
-        await self._wait(GOODBYE_S if self._registry.hub.metrics.sessions_opened else 0)
+        await self._until(lambda: not self._registry.connections, loop.time() + GOODBYE_S)
         if self._beating is not None:
             self._beating.cancel()
-        if self._http is not None:
-            await self._http.close_all_connections()
+        if self._listener is not None:
+            await self._listener.close_all_connections()
+
+    async def _until(self, condition: Callable[[], bool], deadline_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        while not condition() and loop.time() < deadline_s and not self._hurried.is_set():
+            await self._wait(DRAIN_STEP_S)
 
     async def _wait(self, seconds: float) -> None:
         try:

@@ -67,7 +67,7 @@ class SocketTransport:
         if self._fd >= 0:
             self._loop.add_reader(self._fd, self._on_readable)
         if early:
-            self._take(early)
+            self._take(session, early)
 
     def write(self, buffer: bytes | memoryview) -> int:
         """Send without blocking and give the number of bytes taken; a dead socket takes all."""
@@ -126,13 +126,11 @@ class SocketTransport:
             data = b""
         if not data:
             self.abort()
-        elif not self._finished:
-            self._take(data)
+        elif self._session is not None and not self._finished:
+            self._session.quiet_beats = 0
+            self._take(self._session, data)
 
-    def _take(self, data: bytes) -> None:
-        session = self._session
-        if session is None:
-            return
+    def _take(self, session: Session, data: bytes) -> None:
         reader = self._reader or FrameReader(self._message_limit_bytes)
         try:
             for frame in reader.feed(data):

@@ -45,6 +45,15 @@ def refusal(request: HTTPServerRequest) -> tuple[int, str] | None:
     return None
 
 
+def unavailable(registry: Registry) -> tuple[int, str] | None:
+    """Say why no session can be opened at the moment: an HTTP status and a sentence, or None."""
+    if registry.draining:
+        return 503, "this feed is about to stop"
+    if registry.connections >= registry.limits.sessions:
+        return 503, f"this feed serves {registry.limits.sessions} sessions already"
+    return None
+
+
 def _key_ok(key: str) -> bool:
     try:
         return len(base64.b64decode(key, validate=True)) == 16
@@ -61,7 +70,7 @@ class StreamHandler(RequestHandler):
 
     async def get(self, *_: Any) -> None:
         """Answer the handshake and hand the socket over."""
-        refused = refusal(self.request)
+        refused = refusal(self.request) or unavailable(self._registry)
         if refused is None:
             await self._accept()
             return
@@ -70,6 +79,8 @@ class StreamHandler(RequestHandler):
         if status == 426:
             self.set_header("Upgrade", "websocket")
             self.set_header("Sec-WebSocket-Version", "13")
+        if status == 503:
+            self.set_header("Retry-After", "5")
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(reason + "\n")
 

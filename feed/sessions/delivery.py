@@ -51,6 +51,10 @@ class Context(Protocol):
     later: Callable[[float, Callable[[], None]], object]
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Delivery:
     """The streams of one session and the bytes on their way to it.
 
@@ -189,11 +193,14 @@ class Delivery:
     # Bytes out
 
     def send(self, frame: bytes) -> None:
-        """Send a control frame, or owe it."""
+        """Send a control frame, or owe it; nothing comes after a close."""
+        if self._ended:
+            return
         if self.outbox is None:
             sent = self.write(frame)
             if sent < len(frame):
                 self._owing().add_rest(frame[sent:])
+                self._transport.want_write(True)
         else:
             self.outbox.add_control(frame)
             self._check()
@@ -218,16 +225,19 @@ class Delivery:
             return
         if self._cohort is not None:
             self._context.hub.flush_cohort(self._cohort)
-        written = 0
-        while written < TURN_BYTES and not outbox.empty and outbox is self.outbox:
+        written, full = 0, False
+        while written < TURN_BYTES and not (full or outbox.empty) and outbox is self.outbox:
             chunk = outbox.next_bytes()
             sent = self.write(chunk)
             outbox.sent(sent)
             written += sent
-            if sent < len(chunk):
-                return
-        if outbox.empty and outbox is self.outbox:
+            full = sent < len(chunk)
+        if outbox is not self.outbox:  # the session ended on the way
+            return
+        if outbox.empty:
             self._caught_up(outbox)
+        else:
+            self._transport.want_write(True)
 
     def finish(self, last: bytes) -> None:
         """Leave the cohort, complete the frame that is on its way, send the last bytes, and end."""
@@ -241,9 +251,19 @@ class Delivery:
         if self.outbox is not None:
             self._context.later(FAREWELL_S, self._transport.abort)
 
+    def abort(self) -> None:
+        """Let the socket go, whatever is still unsent."""
+        self._transport.abort()
+
+    def drop(self) -> None:
+        """Owe nothing any more, as the socket has gone; the memory is free at once."""
+        self.leave()
+        self.outbox = None
+
     def leave(self) -> None:
         """Owe no tick any more."""
         self._ended = True
+        self._overflow = _nothing  # it leads back to the session, and cycles are freed late
         cohort, self._cohort = self._cohort, None
         if cohort is not None:
             cohort.leave(self)
@@ -263,9 +283,9 @@ class Delivery:
             self._overflow()
 
     def _owing(self) -> Outbox:
+        """Give the outbox, making it if need be; the caller drains it, or asks to be told."""
         if self.outbox is None:
             self.outbox = self._new_outbox()
-            self._transport.want_write(True)
             if self._cohort is not None:
                 self._cohort.leave(self)
                 self._cohort.join(self, behind=True)

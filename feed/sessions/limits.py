@@ -1,4 +1,4 @@
-"""How much one session may ask for and how much it may make the feed hold."""
+"""How much sessions may ask for, how much they may make the feed hold, and how many there are."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one session; docs/SETTINGS.md has the settings behind them.
+    """Bounds of sessions; docs/SETTINGS.md has the settings behind them.
 
     Attributes:
         outbox_bytes: unsent bytes that end a session with 4001.
         subscriptions: (channel, pattern) pairs it may hold.
         wildcards: how many of those may be patterns.
         message_bytes: the largest command.
+        silence_s: how long a peer may send nothing at all, not even a pong, before it is given up.
+        sessions: how many there may be at a time.
     """
 
     outbox_bytes: int = 1_048_576
     subscriptions: int = 10_000
     wildcards: int = 100
     message_bytes: int = 65_536
+    silence_s: float = 25.0
+    sessions: int = 1_000_000
 
     @property
     def watermark_bytes(self) -> int:

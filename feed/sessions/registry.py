@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -11,7 +12,7 @@ from feed.clock import Clock
 from feed.codes import CloseCode
 from feed.hub.hub import Hub
 from feed.protocol.codec import encode
-from feed.protocol.frames import text_frame
+from feed.protocol.frames import Opcode, control_frame, text_frame
 from feed.protocol.messages import PROTOCOL_VERSION, Heartbeat, Welcome
 from feed.sessions.delivery import Transport
 from feed.sessions.limits import Limits
@@ -19,6 +20,10 @@ from feed.sessions.requests import Universe
 from feed.sessions.session import Session
 
 log = logging.getLogger(__name__)
+
+PING: Final = control_frame(Opcode.PING)
+"""Every WebSocket library answers it by itself, so that a peer that is there can be told from one
+that is not, whatever its program does."""
 
 BEATS: Final = 50
 """Into how many parts a heartbeat interval is cut, so that never all sessions beat at once."""
@@ -30,6 +35,10 @@ back to the next one all at once."""
 
 class Registry:
     """Opens sessions and knows every one that is open.
+
+    Attributes:
+        connections: sockets in use, also of sessions that have ended and wait for the peer's close.
+        draining: whether sessions are being sent home, and none is to be opened.
 
     Args:
         sources: tells each source's state, for heartbeats.
@@ -54,7 +63,11 @@ class Registry:
         self.universe = universe
         self.later = later
         self.epoch = epoch
+        self.connections = 0
+        self.draining = False
         self._heartbeat_interval_s = heartbeat_interval_s
+        # Counted in beats, not in seconds: a process that was stopped itself blames nobody.
+        self._patience_beats = max(2, math.ceil(limits.silence_s / heartbeat_interval_s))
         self._sources = sources
         self._slots: list[dict[str, Session]] = [{} for _ in range(BEATS)]
         self._beats = 0
@@ -71,6 +84,7 @@ class Registry:
         """Begin a conversation: the client is told welcome."""
         session = Session(secrets.token_hex(4), transport, self, batched=batched)
         self._slot(session)[session.name] = session
+        self.connections += 1
         self.hub.metrics.sessions_opened += 1
         log.info("session %s opened from %s", session.name, peer)
         session.send(
@@ -85,8 +99,12 @@ class Registry:
         closed[code] = closed.get(code, 0) + 1
         log.info("session %s closed with %d", session.name, code)
 
+    def gone(self) -> None:
+        """Take note that a socket is closed."""
+        self.connections -= 1
+
     def beat(self, lag_ms: float) -> None:
-        """Send the heartbeat of one part of the sessions.
+        """Send the heartbeat of one part of the sessions, and give up those that are silent.
 
         Args:
             lag_ms: how late the event loop is at the moment.
@@ -98,14 +116,24 @@ class Registry:
         beat = Heartbeat(self.clock.now_ns(), 0, lag_ms, dict(self._sources()))
         shared = text_frame(encode(beat))
         for session in list(slot.values()):
+            session.quiet_beats += 1
+            if session.quiet_beats > self._patience_beats:
+                session.give_up()
+                continue
             if session.delivery.outbox is None:
                 session.delivery.send(shared)
             else:
                 beat.queued_bytes = session.delivery.queued_bytes
                 session.send(beat)
+            if session.quiet_beats > self._patience_beats // 2:
+                session.delivery.send(PING)
 
     def drain(self) -> int:
-        """Send home some of the sessions to which nothing is owed; gives how many are left."""
+        """Send home some of the sessions to which nothing is owed; gives how many are left.
+
+        Once this was called no session is to be opened any more.
+        """
+        self.draining = True
         ready = [
             own for slot in self._slots for own in slot.values() if own.delivery.outbox is None
         ]

@@ -43,6 +43,9 @@ class Context(delivery.Context, Protocol):
     def closed(self, session: Session, code: int) -> None:
         """Be told that a session has ended, once."""
 
+    def gone(self) -> None:
+        """Be told that the socket of a session is closed, once."""
+
 
 class Session:
     """One conversation, from the handshake to the close.
@@ -50,13 +53,15 @@ class Session:
     Attributes:
         name: what logs, metrics and the client call it.
         delivery: what it is owed.
+        quiet_beats: how many heartbeats have passed since the peer sent anything.
     """
 
-    __slots__ = ("_closing", "_context", "delivery", "name")
+    __slots__ = ("_closing", "_context", "delivery", "name", "quiet_beats")
 
     def __init__(self, name: str, transport: Transport, context: Context, *, batched: bool) -> None:
         self.name = name
         self.delivery = Delivery(transport, context, batched=batched, overflow=self._overflow)
+        self.quiet_beats = 0
         self._context = context
         self._closing = False
 
@@ -151,6 +156,11 @@ class Session:
         farewell = Closing(code, reason, reconnect=code not in STAY_AWAY)
         self._end(code, text_frame(encode(farewell)) + close_frame(code, reason))
 
+    def give_up(self) -> None:
+        """Close on a peer that is not heard of any more, and wait for nothing."""
+        self.close(CloseCode.NO_HEARTBEAT, "no heartbeat")
+        self.delivery.abort()
+
     def fail(self, code: int, reason: str) -> None:
         """End a conversation whose peer broke the rules of the WebSocket itself."""
         self._end(code, close_frame(code, reason))
@@ -163,8 +173,9 @@ class Session:
         """Take note that the socket has gone."""
         if not self._closing:
             self._closing = True
-            self.delivery.leave()
             self._context.closed(self, 1006)
+        self.delivery.drop()
+        self._context.gone()
 
     def _overflow(self) -> None:
         self.close(CloseCode.SLOW_CONSUMER, "slow consumer")

@@ -100,12 +100,18 @@ class Feed:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, stderr: int | None = None) -> Iterator[Feed]:
-    """Run `feed serve` on a free port; at the end it must go in peace and have logged no error."""
+def serving(
+    folder: Path, *arguments: str, stderr: int | None = None, under: Sequence[str] = ()
+) -> Iterator[Feed]:
+    """Run `feed serve` on a free port; at the end it must go in peace and have logged no error.
+
+    Args:
+        under: a command that runs the command it is given.
+    """
     log_path = folder / "feed.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            command("serve", "--port", "0", *arguments),
+            [*under, *command("serve", "--port", "0", *arguments)],
             stdout=subprocess.PIPE,
             stderr=log if stderr is None else stderr,
             env=environment(),

@@ -27,6 +27,10 @@ class FakeRegistry:
         self.leave_per_step = leave_per_step
         self.closed_all = False
 
+    @property
+    def connections(self) -> int:
+        return self.sessions
+
     def __len__(self) -> int:
         return self.sessions
 
@@ -39,6 +43,7 @@ class FakeRegistry:
 
     def close_all(self) -> None:
         self.closed_all = True
+        self.sessions = 0
 
 
 @pytest.fixture(autouse=True)

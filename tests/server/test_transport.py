@@ -218,3 +218,44 @@ def test_nothing_is_answered_after_the_close() -> None:
         assert await line.read() == b""
 
     run(talk)
+
+
+def test_whatever_comes_is_a_sign_of_life() -> None:
+    async def talk(line: Line) -> None:
+        line.session.quiet_beats = 5
+        await line.send(masked(10, b"")[:1])
+        await eventually(lambda: line.session.quiet_beats == 0)
+
+    run(talk)
+
+
+def test_a_peer_that_is_given_up_costs_nothing_any_more_though_its_socket_is_full() -> None:
+    async def talk(line: Line) -> None:
+        line.session.delivery.send(b"\x82\x7f" + (100_000).to_bytes(8, "big") + bytes(100_000))
+        assert line.session.delivery.queued_bytes > 0
+        line.session.give_up()
+        assert line.session.delivery.outbox is None
+        assert line.world.registry.connections == 0
+        assert line.world.hub.metrics.sessions_closed == {4002: 1}
+
+    run(talk)
+
+
+def test_a_peer_that_is_given_up_but_reads_again_learns_why() -> None:
+    async def talk(line: Line) -> None:
+        line.session.give_up()
+        opcode, payload = frames(await line.read())[-1]
+        assert (opcode, int.from_bytes(payload[:2], "big")) == (8, 4002)
+
+    run(talk)
+
+
+def test_a_ping_that_comes_after_our_close_but_before_all_is_sent_is_not_answered() -> None:
+    async def talk(line: Line) -> None:
+        line.session.delivery.send(b"\x82\x7f" + (100_000).to_bytes(8, "big") + bytes(100_000))
+        line.session.close(4000, "draining")
+        await line.send(masked(9, b"late"))
+        await asyncio.sleep(0.01)
+        assert frames(await line.read())[-1][0] == 8
+
+    run(talk)

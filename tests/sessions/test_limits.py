@@ -10,6 +10,7 @@ def test_the_defaults_are_those_of_the_settings() -> None:
     assert limits.subscriptions == settings.session_subscriptions
     assert limits.wildcards == settings.session_wildcards
     assert limits.message_bytes == settings.message_limit_bytes
+    assert limits.silence_s == settings.silence_limit_s
 
 
 def test_conflation_leaves_room_for_events() -> None:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import pytest
+
 from feed.codes import CloseCode
+from feed.protocol.frames import Opcode
+from feed.sessions.limits import Limits
 from feed.sessions.registry import BEATS
-from tests.fakes import FakeTransport, World, messages, quote
+from tests.fakes import FakeTransport, World, frames, messages, quote
 
 
 def opened(world: World, count: int) -> list[FakeTransport]:
@@ -75,3 +79,68 @@ def test_close_all_leaves_nobody() -> None:
     transports[0].room = 0
     world.registry.close_all()
     assert len(world.registry) == 0
+
+
+def rounds(world: World, count: int) -> None:
+    """Let whole heartbeat intervals pass."""
+    for _ in range(count * BEATS):
+        world.registry.beat(lag_ms=0)
+
+
+def pings(transport: FakeTransport) -> int:
+    return frames(bytes(transport.taken)).count((Opcode.PING, b""))
+
+
+@pytest.mark.parametrize(("silence_s", "patience"), [(25, 5), (21, 5), (10, 2), (1, 2)])
+def test_a_silent_peer_is_pinged_and_given_up_within_an_interval_of_the_limit(
+    silence_s: float, patience: int
+) -> None:
+    world = World(limits=Limits(silence_s=silence_s))
+    [transport] = opened(world, 1)
+    rounds(world, patience)
+    assert pings(transport) == patience - patience // 2 >= 1
+    assert len(world.registry) == 1
+    rounds(world, 1)
+    *_, (_, farewell), (opcode, payload) = frames(bytes(transport.taken))
+    assert b'"code":4002' in farewell
+    assert (opcode, payload) == (Opcode.CLOSE, (4002).to_bytes(2, "big") + b"no heartbeat")
+    assert transport.aborted
+    assert len(world.registry) == 0
+    assert world.hub.metrics.sessions_closed == {CloseCode.NO_HEARTBEAT: 1}
+
+
+def test_a_silent_peer_whose_socket_is_full_is_given_up_as_soon() -> None:
+    world = World()
+    [transport] = opened(world, 1)
+    transport.room = 0
+    rounds(world, 6)
+    assert transport.aborted
+    assert len(world.registry) == 0
+
+
+def test_a_peer_that_is_heard_stays_and_is_not_even_pinged() -> None:
+    world = World()
+    [transport] = opened(world, 1)
+    [session] = [own for slot in world.registry._slots for own in slot.values()]
+    for _ in range(20):
+        rounds(world, 1)
+        session.quiet_beats = 0
+    assert pings(transport) == 0
+    assert len(world.registry) == 1
+
+
+def test_sockets_count_until_they_are_closed() -> None:
+    world = World()
+    [transport] = opened(world, 1)
+    [session] = [own for slot in world.registry._slots for own in slot.values()]
+    world.registry.close_all()
+    assert transport.finished
+    assert (len(world.registry), world.registry.connections) == (0, 1)
+    session.lost()
+    assert world.registry.connections == 0
+
+
+def test_draining_says_that_nobody_is_welcome() -> None:
+    world = World()
+    own = world.registry
+    assert [own.draining, own.drain(), own.draining] == [False, 0, True]
