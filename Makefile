@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 
-.PHONY: help run test style types layers bench bench-quick wheel clean
+.PHONY: help run test style types layers soak bench bench-quick wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ types: $(BIN)/mypy ## mypy --strict
 
 layers: $(BIN)/lint-imports ## who imports whom
 	@$(BIN)/lint-imports --no-logo
+
+soak: $(BIN)/ruff ## long tests that want a quiet machine (ten minutes)
+	@$(BIN)/pytest -m soak
 
 bench: $(BIN)/ruff ## every figure of docs/PERFORMANCE.md, side by side with other servers (an hour)
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/pip install --quiet -e '.[bench]'

@@ -19,7 +19,10 @@ CROSS_CUTTING = {
     "test_replay_data.py",
     "test_web.py",
 }
-"""Tests of what is no module. Those of the feed as a whole are in tests/integration/."""
+"""Tests of what is no module."""
+
+OF_THE_WHOLE = {"conformance", "integration", "soak"}
+"""Folders with tests of the feed as a whole."""
 
 
 def modules(root: Path) -> set[PurePosixPath]:
@@ -30,7 +33,9 @@ def modules(root: Path) -> set[PurePosixPath]:
 def module_tests(root: Path) -> set[PurePosixPath]:
     found = {_below(each, root / "tests") for each in (root / "tests").rglob("test_*.py")}
     return {
-        each for each in found if each.parts[0] != "integration" and str(each) not in CROSS_CUTTING
+        each
+        for each in found
+        if each.parts[0] not in OF_THE_WHOLE and str(each) not in CROSS_CUTTING
     }
 
 
