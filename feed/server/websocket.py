@@ -16,7 +16,7 @@ from typing import Any
 from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, StreamClosedError
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketProtocol13
 
 from feed.server.transport import SocketTransport
@@ -50,7 +50,7 @@ def unavailable(registry: Registry) -> tuple[int, str] | None:
     if registry.draining:
         return 503, "this feed is about to stop"
     if registry.connections >= registry.limits.sessions:
-        return 503, f"this feed serves {registry.limits.sessions} sessions already"
+        return 503, "this feed has no room for another session"
     return None
 
 
@@ -83,6 +83,11 @@ class StreamHandler(RequestHandler):
             self.set_header("Retry-After", "5")
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(reason + "\n")
+
+    def log_exception(self, *error: Any) -> None:
+        """Log what went wrong here; a mistake of the peer is answered, and no more."""
+        if not isinstance(error[1], HTTPError):
+            super().log_exception(*error)
 
     async def _accept(self) -> None:
         key = self.request.headers["Sec-WebSocket-Key"]

@@ -6,7 +6,9 @@ import socket
 import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
+from feed.server import websocket
 from feed.server.websocket import refusal
+from feed.sessions.limits import Limits
 from tests.fakes import World, quote
 from tests.server.local import KEY, answer, eventually, handshake, peer, request, serving
 
@@ -144,6 +146,62 @@ def test_small_messages_are_not_held_back() -> None:
             return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
     assert asyncio.run(ask()) == 1
+
+
+@pytest.mark.parametrize(
+    ("draining", "limit", "reason"),
+    [
+        (False, 1, b"this feed has no room for another session\n"),
+        (True, 10, b"this feed is about to stop\n"),
+    ],
+)
+def test_who_comes_at_a_bad_time_is_told_to_come_back(
+    draining: bool, limit: int, reason: bytes
+) -> None:
+    world = World(limits=Limits(sessions=limit))
+
+    async def ask() -> tuple[str, bytes]:
+        async with serving(world) as port, peer(port, handshake()) as own:
+            await own.until(b'"none"}')
+            world.registry.draining = draining
+            return await answer(port, handshake())
+
+    head, body = asyncio.run(ask())
+    assert head.startswith("HTTP/1.1 503 ")
+    assert "\r\nRetry-After: 5\r\n" in head
+    assert body == reason
+
+
+def test_a_place_is_free_again_when_a_session_has_gone() -> None:
+    world = World(limits=Limits(sessions=1))
+
+    async def ask() -> str:
+        async with serving(world) as port:
+            async with peer(port, handshake()) as own:
+                await own.until(b'"none"}')
+            await eventually(lambda: world.registry.connections == 0)
+            async with peer(port, handshake()) as own:
+                return await own.head()
+
+    assert asyncio.run(ask()).startswith("HTTP/1.1 101 ")
+
+
+def test_a_mistake_of_ours_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_registry: object) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(websocket, "unavailable", fail)
+
+    async def ask() -> tuple[str, bytes]:
+        async with serving(World()) as port:
+            return await answer(port, handshake())
+
+    head, body = asyncio.run(ask())
+    assert head.startswith("HTTP/1.1 500 ")
+    assert b"ours" not in body
+    assert [own.levelname for own in caplog.records] == ["ERROR"]
 
 
 def masked(payload: bytes) -> bytes:
