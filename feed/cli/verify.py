@@ -34,10 +34,10 @@ Ctrl-C ends the check early; what was seen until then is judged.
 """
 
 EXPLAINED: Final = {
-    "missing": "never came, and nothing was said of them",
-    "duplicate": "came twice",
-    "late": "came after later ones of their stream",
-    "foreign": "are of streams that were not asked for",
+    "missing": "no tick, and no word of it",
+    "duplicate": "accounted for before",
+    "late": "after later seqs of the same stream",
+    "foreign": "of no stream that was asked for",
 }
 
 SETTLE_S: Final = 2.0
@@ -227,7 +227,7 @@ class Check:
         stats, audit = self._connection.stats, self._audit
         latency = stats.latency
         return (
-            f"{stats.ticks:,} ticks  {audit.streams:,} streams  skipped {stats.skipped:,}  "
+            f"ticks {stats.ticks:,}  streams {audit.streams:,}  skipped {stats.skipped:,}  "
             f"resumed {stats.resumed:,}  lost {audit.lost:,}  reconnects {stats.reconnects:,}"
             + (f"  p50 {latency.p50_ms:.2f} ms  p99 {latency.p99_ms:.2f} ms" if latency else "")
         )
@@ -237,11 +237,12 @@ class Check:
         audit = self._audit
         told = [f"checked for {self._ended_s - self._started_s:.1f} s: {self._counts()}"]
         told += [
-            f"bad: {count:,} {EXPLAINED[kind]} (first: {lines.printable(audit.examples[kind])})"
+            f"bad: {count:,} {kind}: {EXPLAINED[kind]} "
+            f"(first: {lines.printable(audit.examples[kind])})"
             for kind, count in audit.faults.items()
         ]
         if audit.epochs:
-            told.append(f"note: the numbering began anew {audit.epochs} times")
+            told.append(f"note: the numbering began anew: {audit.epochs}")
         if self._cut_off:
             told.append("bad: there was no connection at the end, so the last ticks are unknown")
         if self.good:

@@ -95,8 +95,8 @@ class Conversation:
         commands: list[Command] = []
         if token is not None and self.welcome.authentication != "none":
             commands.append(Authenticate(token))
-        known = self._resume and self.same_epoch
-        positions = Positions(self.ledger.epoch, self.ledger.positions()) if known else NOWHERE
+        ledger = self.ledger  # it has forgotten all that belongs to another epoch
+        positions = Positions(ledger.epoch, ledger.positions()) if self._resume else NOWHERE
         commands += self._number(self._wants.commands(positions))
         commands += self._pending.values()
         return commands

@@ -32,7 +32,7 @@ from tests.chaos import Chaos, chaos
 from tests.fakes import FakeTransport, World, frames, quote, trade
 from tests.integration.running import Feed, environment, serving
 
-STOPPED_S = 2.5
+STOPPED_S = 2.0
 
 
 def connect(port: int, events: list[Event], *symbols: str) -> Connection:
