@@ -213,7 +213,8 @@ def chosen(options: argparse.Namespace) -> tuple[list[str], list[Server], int]:
 def main() -> int:
     """Run; gives the exit code."""
     options = arguments()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # children inherit it
     machine = describe()
