@@ -39,7 +39,7 @@ typedef struct {
 typedef struct {
     int fd;
     enum state state;
-    bool checked;
+    bool checked, fresh; /* fresh: nothing of this read was looked at yet */
     int *wish; /* symbol numbers, ascending; shared by all with the same watchlist */
     uint64_t ticks;
     uint8_t *carry; /* the frame that is not whole yet */
@@ -241,9 +241,11 @@ static inline bool is_tick(const uint8_t *text, size_t size) { /* of 8 bytes eac
 
 static void take_message(Connection *own, const uint8_t *text, size_t size, uint64_t read_ns) {
     if (is_tick(text, size)) {
-        /* of the unchecked, one in 32, in no rhythm, tells how far its stream has come */
-        bool picked = (uint32_t)++own->ticks * 2654435769u < 1u << 27;
+        /* of the unchecked, the first of a read and one in 32, in no rhythm, tell how far streams are */
+        bool picked = own->fresh || (uint32_t)own->ticks * 2654435769u < 1u << 27;
         if (own->checked || picked) examine(own, text, size, read_ns);
+        own->fresh = false;
+        own->ticks++;
     } else if (text[0] == '[') take_batch(own, text, size, read_ns);
     else take_control(own, text, size);
 }
@@ -303,6 +305,7 @@ static void on_readable(Connection *own) {
     }
     bytes += size;
     reads++;
+    own->fresh = true;
     const uint8_t *end = buffer + HEAD + size;
     const uint8_t *rest = own->state == SHAKING ? take_handshake(own, begin, end) : take_frames(own, begin, end);
     size_t left = end - rest;

@@ -217,8 +217,9 @@ def main() -> int:
         signal.signal(number, _interrupt)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # children inherit it
-    machine = describe()
     parts, peers, rounds = chosen(options)
+    kind = "quick: coarse and indicative" if options.quick else "full"
+    machine = describe() | {"run": f"{kind}, rounds: {rounds}"}
     build.client_command()
     if any(server.name not in ("feed", "feed-batch", "floor") for server in peers):
         build.install_peers()
