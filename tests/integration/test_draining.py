@@ -1,0 +1,61 @@
+"""A feed that stops resets nobody, and what it published before is with every subscriber."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.integration.running import Feed, serving
+from tests.integration.talkers import Talker, gather
+
+SYMBOLS = 20
+COMMANDS_PER_S = 3_000
+LOADED_S = 1.0
+DRAIN_S = 10
+
+sizes = pytest.mark.parametrize(
+    "clients", [60, pytest.param(1_000, marks=[pytest.mark.soak, pytest.mark.timeout(120)])]
+)
+
+
+async def drained(feed: Feed, talkers: list[Talker]) -> float:
+    """Stop a feed while everybody talks; gives the seconds until the last one has ended."""
+    talking = await gather(feed.port, talkers, len(talkers) / COMMANDS_PER_S)
+    await asyncio.sleep(LOADED_S)
+    feed.process.send_signal(signal.SIGTERM)
+    begun = time.monotonic()
+    await talking
+    return time.monotonic() - begun
+
+
+@sizes
+def test_a_drain_resets_nobody_and_owes_nothing(tmp_path: Path, clients: int) -> None:
+    market = ("--simulate", str(SYMBOLS), "--rate", "1000", "--seed", "1")
+    with serving(tmp_path, *market, "--drain-timeout-s", str(DRAIN_S)) as feed:
+        talkers = [Talker(f"S{own % SYMBOLS:03}") for own in range(clients)]
+        lasted_s = asyncio.run(drained(feed, talkers))
+        assert feed.process.wait(DRAIN_S) == 0
+    assert {own.ended for own in talkers} == {"eof"}
+    assert {own.close_code for own in talkers} == {4000}
+    assert lasted_s < DRAIN_S
+    newest: dict[str, set[tuple[str, int]]] = {}
+    for own in talkers:
+        messages = own.messages()
+        assert messages[-1]["type"] == "closing"
+        newest.setdefault(own.symbol, set()).update(last_seqs(messages).items())
+    assert all(len(found) == 2 for found in newest.values()), "all got the same last tick"
+
+
+def last_seqs(messages: list[dict[str, object]]) -> dict[str, int]:
+    """Give the last seq of quotes and of trades; none may be missing since the snapshot."""
+    seqs: dict[str, list[int]] = {}
+    for own in messages:
+        if own["type"] in ("quote", "trade"):
+            seqs.setdefault(str(own["type"]), []).append(int(str(own["seq"])))
+    assert all(later == earlier + 1 for own in seqs.values() for earlier, later in pairwise(own))
+    return {kind: own[-1] for kind, own in seqs.items()}
