@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from feed.clock import SystemClock
+from feed.errors import ListenError
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
 from feed.hub.tickerplant import Tickerplant
@@ -141,7 +142,11 @@ class Node:
         """
         settings = self._settings
         server = Server(self._registry, drain_timeout_s=settings.drain_timeout_s)
-        address = server.listen(settings.host, settings.port, settings.send_buffer_bytes)
+        try:
+            address = server.listen(settings.host, settings.port, settings.send_buffer_bytes)
+        except ListenError:
+            await self._close_state()
+            raise
         stopping = asyncio.Event()
         _on_signals(stopping.set, server.hurry)
         keeping = asyncio.create_task(self._keep_state(), name="state")
@@ -154,8 +159,7 @@ class Node:
             await _cancel([*feeding, keeping])
             self.hub.flush()
             await server.drain()
-            if self._state is not None:
-                await self._state.close(self.hub)
+            await self._close_state()
         for task in feeding:
             if not task.cancelled():
                 task.result()
@@ -181,6 +185,10 @@ class Node:
             await asyncio.sleep(self._settings.state_flush_interval_s)
             await self._state.flush(self.hub)
 
+    async def _close_state(self) -> None:
+        if self._state is not None:
+            await self._state.close(self.hub)
+
     def _published(self, symbol: str) -> bool:
         return any(symbol in streams for streams in self.hub.index.by_kind.values())
 
@@ -196,11 +204,11 @@ def _quieten_collector() -> None:
     """Keep garbage collection out of the latency.
 
     What exists now stays for good, so it need not be looked at again. Ticks are not tracked, and
-    sessions break their cycles when they end, so there is little to find: look for it less often.
+    sessions break their cycles when they end, so there is little to find: a full search is rare.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 100)
+    gc.set_threshold(2_000, 10, 1_000)
 
 
 def _on_signals(stop: Callable[[], None], hurry: Callable[[], None]) -> None:
