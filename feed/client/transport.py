@@ -34,6 +34,7 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 
 CLOSE_TIMEOUT_S: Final = 1.0
 _BACKLOG_BYTES: Final = 64 * 1024
+_CLOSE: Final = int(Opcode.CLOSE)
 _ABNORMAL: Final = 1006
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 
@@ -156,7 +157,7 @@ class Socket(asyncio.BufferedProtocol):
     def _sort(self, arrived: list[Frame]) -> None:
         """Keep the messages, answer the control frames; after a close frame nothing counts."""
         for opcode, body in arrived:
-            if opcode < Opcode.CLOSE:
+            if opcode < _CLOSE:
                 self._messages.append(body)
                 continue
             assert isinstance(body, bytes)
