@@ -5,8 +5,8 @@ wire. A segment also holds a checkpoint, the newest tick of every stream, so tha
 be deleted. Ticks are appended every flush interval, off the event loop.
 
 A feed that was stopped in good order goes on under the same epoch. After a crash up to one flush
-interval of ticks is missing here that subscribers may have seen, so a new epoch begins: a seq is
-never used twice in one numbering.
+interval of ticks is missing here that subscribers may have seen, so a new epoch begins, as it does
+when the folder is not what it was at the stop: a seq is never used twice in one numbering.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import asyncio
 import fcntl
 import logging
 import os
-import threading
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -38,12 +39,23 @@ BURST_TICKS: Final = 1_000
 BUFFER_TICKS: Final = 1_000_000
 """The most that waits for a slow disk; beyond it ticks are left out and a new segment begins."""
 
+TELL_S: Final = 60.0
+"""How often it is told that state is not kept."""
+
 
 class Meta(msgspec.Struct):
-    """The contents of `state.json`; `clean` is true only between a stop and the next start."""
+    """The contents of `state.json`.
+
+    Attributes:
+        clean: true only between a stop in good order and the next start.
+        segment: then the number of the newest segment.
+        size: and how many bytes it had.
+    """
 
     epoch: str
     clean: bool
+    segment: int = 0
+    size: int = 0
 
 
 class State:
@@ -66,22 +78,34 @@ class State:
         self._segment: int | None = None
         self._size = 0
         self._broken = False
-        self._writing = threading.Lock()
+        self._damaged = False
+        self._told_s = -TELL_S
+        self._writing: asyncio.Task[None] | None = None
 
     def restore(self, hub: Hub, tickerplant: Tickerplant) -> None:
-        """Bring a hub and a tickerplant, both new, to where the last feed was."""
+        """Bring a hub and a tickerplant, both new, to where the last feed was.
+
+        Raises:
+            StateError: the folder cannot be read, or not written.
+        """
+        try:
+            self._restore(hub, tickerplant)
+        except OSError as error:
+            raise _unusable(self._folder, error) from None
+
+    def _restore(self, hub: Hub, tickerplant: Tickerplant) -> None:
         count = 0
         for path in self._segments():
-            for ticks in _read(path):
+            for ticks in self._read(path):
                 count += len(ticks)
                 hub.restore(ticks)
-        clean = self._meta is not None and self._meta.clean
+        clean = self._meta is not None and self._is_whole(self._meta)
         epoch = self._meta.epoch if self._meta and clean else new_epoch()
         tickerplant.go_on(epoch, hub.index.streams())
         self._meta = Meta(epoch, clean=False)
         self._write_meta()
         if count:
-            how = "goes on" if clean else "begins after a crash"
+            how = "goes on" if clean else "begins, as the last run's end is missing"
             log.info("restored %d ticks from %s, epoch %s %s", count, self._folder, epoch, how)
 
     def append(self, ticks: list[Tick]) -> None:
@@ -93,44 +117,58 @@ class State:
 
     async def flush(self, hub: Hub) -> None:
         """Write what was taken since the last flush, on another thread."""
+        if self._writing is not None and not self._writing.done():
+            await asyncio.wait([self._writing])  # of a flush that was cancelled
         ticks, self._buffer = self._buffer, []
         begin: list[Tick] | None = None
         if self._segment is None or self._size > SEGMENT_BYTES or self._broken:
             begin = [own.last for own in hub.index.streams() if own.last is not None]
-        if not ticks and begin is None:
-            return
-        try:
-            await asyncio.to_thread(self._write, ticks, begin)
-            self._broken = False
-        except OSError as error:
-            self._break(error.strerror or str(error))
+            self._broken = False  # the checkpoint makes up for what was left out
+        if ticks or begin is not None:
+            self._writing = asyncio.create_task(asyncio.to_thread(self._write, ticks, begin))
+            await asyncio.wait([self._writing])
+            self._writing.result()
 
     async def close(self, hub: Hub) -> None:
         """Write the rest and note that the stop was in good order."""
         await self.flush(hub)
         if not self._broken and self._meta is not None:
-            self._meta = Meta(self._meta.epoch, clean=True)
-            self._write_meta()
+            assert self._segment is not None
+            self._meta = Meta(self._meta.epoch, True, self._segment, self._size)
+            try:
+                _sync(self._path(self._segment))
+                self._write_meta()
+            except OSError as error:
+                self._break(_reason(error))
         os.close(self._lock)
 
     def _break(self, reason: str) -> None:
-        if not self._broken:
-            log.error("state is not kept for now, in %s: %s", self._folder, reason)
+        """Take note that ticks are missing from the segment, and tell it once in a while."""
         self._broken = True
+        if time.monotonic() - self._told_s >= TELL_S:
+            self._told_s = time.monotonic()
+            log.error("state is not kept for now, in %s: %s", self._folder, reason)
 
     def _write(self, ticks: list[Tick], begin: list[Tick] | None) -> None:
-        with self._writing:
+        try:
             self._write_now(ticks, begin)
+        except OSError as error:
+            self._break(_reason(error))
 
     def _write_now(self, ticks: list[Tick], begin: list[Tick] | None) -> None:
         if begin is not None:
             self._segment = _number(self._segments()[-1]) + 1 if self._segments() else 1
             self._size = 0
             self._delete_old()
-        path = self._folder / f"ticks-{self._segment:08d}.ndjson"
-        with path.open("ab") as file:
-            for burst in _bursts([*ticks, *(begin or ())]):
-                self._size += file.write(b"\n".join(encode_ticks(burst)) + b"\n")
+        assert self._segment is not None
+        path, size = self._path(self._segment), self._size
+        try:
+            with path.open("ab") as file:
+                for burst in _bursts([*ticks, *(begin or ())]):
+                    self._size += file.write(b"\n".join(encode_ticks(burst)) + b"\n")
+        except OSError:
+            _take_back(path, size)
+            raise
 
     def _delete_old(self) -> None:
         kept = 0
@@ -138,6 +176,31 @@ class State:
             kept += path.stat().st_size
             if kept > self._limit_bytes - SEGMENT_BYTES:
                 path.unlink()
+
+    def _path(self, segment: int) -> Path:
+        return self._folder / f"ticks-{segment:08d}.ndjson"
+
+    def _is_whole(self, meta: Meta) -> bool:
+        """Tell whether every tick that was published is here, so that the numbering may go on."""
+        newest = self._path(meta.segment)
+        there = self._segments()[-1:] == [newest] and newest.stat().st_size == meta.size
+        return meta.clean and there and not self._damaged
+
+    def _read(self, path: Path) -> Iterator[list[Tick]]:
+        """Give the ticks of a segment in bursts; a torn end is left out with a message."""
+        with path.open("rb") as file:
+            while lines := list(islice(file, BURST_TICKS)):
+                whole = [line for line in lines if line.endswith(b"\n")]
+                try:
+                    ticks = decode(b"[" + b",".join(whole) + b"]")
+                except FeedError:
+                    self._damaged = True
+                    log.warning("%s: left out what follows a damaged line", path)
+                    return
+                if len(whole) < len(lines):
+                    self._damaged = True
+                    log.warning("%s: left out a torn line at its end", path)
+                yield ticks if isinstance(ticks, list) else []
 
     def _segments(self) -> list[Path]:
         return sorted(self._folder.glob("ticks-*.ndjson"))
@@ -157,15 +220,30 @@ def _lock(folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise StateError(
-            folder, f"cannot be used: {(error.strerror or str(error)).lower()}"
-        ) from None
+        raise _unusable(folder, error) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
         raise StateError(folder, "is used by another feed, give each its own") from None
     return lock
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _unusable(folder: Path, error: OSError) -> StateError:
+    return StateError(folder, f"cannot be used: {_reason(error)}")
+
+
+def _take_back(path: Path, size: int) -> None:
+    """Cut a file to what it was, or a full disk would fill with torn and empty segments."""
+    with suppress(OSError):
+        if size:
+            os.truncate(path, size)
+        else:
+            path.unlink()
 
 
 def _read_meta(path: Path) -> Meta | None:
@@ -178,19 +256,10 @@ def _read_meta(path: Path) -> Meta | None:
         return None
 
 
-def _read(path: Path) -> Iterator[list[Tick]]:
-    """Give the ticks of a segment in bursts; a torn end is left out with a message."""
+def _sync(path: Path) -> None:
+    """Have a file on the disk itself, before `state.json` vouches for it."""
     with path.open("rb") as file:
-        while lines := list(islice(file, BURST_TICKS)):
-            whole = [line for line in lines if line.endswith(b"\n")]
-            try:
-                ticks = decode(b"[" + b",".join(whole) + b"]")
-            except FeedError:
-                log.warning("%s: left out what follows a damaged line", path)
-                return
-            if len(whole) < len(lines):
-                log.warning("%s: left out a torn line at its end", path)
-            yield ticks if isinstance(ticks, list) else []
+        os.fsync(file.fileno())
 
 
 def _bursts(ticks: list[Tick]) -> Iterable[list[Tick]]:

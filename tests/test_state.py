@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,7 @@ def test_a_torn_or_damaged_end_is_left_out(
     whole = segment.read_bytes()
     segment.write_bytes(whole + b'{"type":"quote","symb')
     second = Feed(tmp_path)
+    assert second.plant.epoch != first.plant.epoch
     assert second.seqs("A") == [1, 2]
     assert "torn line" in caplog.text
     second.crash()
@@ -108,6 +110,24 @@ def test_a_torn_or_damaged_end_is_left_out(
     third = Feed(tmp_path)
     assert "damaged" in caplog.text
     third.crash()
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_ticks_that_went_missing_after_the_stop_begin_a_new_epoch(
+    left: int, tmp_path: Path
+) -> None:
+    first = Feed(tmp_path)
+    first.publish("A", "A", "A")
+    first.stop()
+    [segment] = tmp_path.glob("ticks-*")
+    if left:
+        segment.write_bytes(segment.read_bytes().splitlines(keepends=True)[0])
+    else:
+        segment.unlink()
+    second = Feed(tmp_path)
+    assert second.plant.epoch != first.plant.epoch
+    assert len(second.seqs("A")) == left
+    second.crash()
 
 
 def test_old_segments_are_deleted_and_quiet_streams_survive_that(
@@ -129,6 +149,10 @@ def test_old_segments_are_deleted_and_quiet_streams_survive_that(
     second.crash()
 
 
+def full_disk(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_a_full_disk_is_told_once_and_the_hole_is_not_papered_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -136,15 +160,12 @@ def test_a_full_disk_is_told_once_and_the_hole_is_not_papered_over(
     first.publish("A")
     first.flush()
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     with monkeypatch.context() as patch:
-        patch.setattr(first.state, "_write_now", full)
+        patch.setattr(first.state, "_write_now", full_disk)
         for _ in range(2):
             first.publish("A")
             first.flush()
-    assert caplog.text.count("No space left") == 1
+    assert caplog.text.count("no space left") == 1
     first.publish("A")
     first.stop()
     second = Feed(tmp_path)
@@ -152,6 +173,95 @@ def test_a_full_disk_is_told_once_and_the_hole_is_not_papered_over(
     assert second.seqs("A") == [4]
     second.publish("A")
     assert second.seqs("A") == [4, 5]
+    second.crash()
+
+
+def test_what_a_full_disk_took_in_part_is_cut_off_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def burst_then_full(ticks: list[Tick]) -> Iterator[list[Tick]]:
+        yield ticks
+        full_disk()
+
+    first = Feed(tmp_path)
+    first.publish("A")
+    first.flush()
+    [segment] = tmp_path.glob("ticks-*")
+    whole = segment.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(state_module, "_bursts", burst_then_full)
+        for _ in range(3):
+            first.publish("A")
+            first.flush()
+    assert list(tmp_path.glob("ticks-*")) == [segment]
+    assert segment.read_bytes() == whole
+    first.crash()
+
+
+def test_a_full_disk_at_the_start_or_the_stop_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Feed(tmp_path)
+    first.publish("A")
+    monkeypatch.setattr(State, "_write_meta", full_disk)
+    first.stop()
+    assert caplog.text.count("no space left") == 1
+    with pytest.raises(StateError, match="cannot be used: no space left"):
+        Feed(tmp_path)
+
+
+def test_a_flush_that_is_cancelled_still_writes_everything_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Feed(tmp_path)
+    reached, go_on = threading.Event(), threading.Event()
+    write_now = first.state._write_now
+
+    def slowly(ticks: list[Tick], begin: list[Tick] | None) -> None:
+        reached.set()
+        go_on.wait()
+        write_now(ticks, begin)
+
+    async def stop_while_flushing() -> None:
+        flushing = asyncio.create_task(first.state.flush(first.hub))
+        await asyncio.to_thread(reached.wait)
+        flushing.cancel()
+        await asyncio.wait([flushing])
+        first.publish("A")
+        closing = asyncio.create_task(first.state.close(first.hub))
+        await asyncio.sleep(0)
+        assert not closing.done()
+        go_on.set()
+        await closing
+
+    monkeypatch.setattr(first.state, "_write_now", slowly)
+    first.publish("A", "A")
+    asyncio.run(stop_while_flushing())
+    second = Feed(tmp_path)
+    assert second.plant.epoch == first.plant.epoch
+    assert second.seqs("A") == [1, 2, 3]
+    second.crash()
+
+
+def test_ticks_left_out_while_a_write_goes_on_are_made_up_for_by_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_module, "BUFFER_TICKS", 2)
+    first = Feed(tmp_path)
+
+    async def fall_behind_while_flushing() -> None:
+        flushing = asyncio.create_task(first.state.flush(first.hub))
+        await asyncio.sleep(0)
+        first.publish("A", "A")
+        first.publish("A")  # there is no room for it
+        await flushing
+
+    first.publish("A")
+    asyncio.run(fall_behind_while_flushing())
+    first.stop()
+    second = Feed(tmp_path)
+    assert second.plant.epoch == first.plant.epoch
+    assert second.seqs("A")[-1] == 4
     second.crash()
 
 
