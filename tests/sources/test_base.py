@@ -19,7 +19,7 @@ def sources(tmp_path: Path) -> list[Source]:
 
 def test_every_source_tells_its_symbols_and_state_before_it_runs(sources: list[Source]) -> None:
     for source in sources:
-        assert source.symbols == {"A"}
+        assert source.symbols == frozenset("A")
         assert source.state == "live"
     assert len({source.name for source in sources}) == 2
 
