@@ -91,7 +91,7 @@ def test_the_metadata_says_what_an_installer_needs(metadata: Message) -> None:
 
 
 def test_the_extras_are_those_that_errors_and_documents_name(metadata: Message) -> None:
-    assert set(metadata.get_all("Provides-Extra", [])) == {"tapes", "test", "dev"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"tapes", "test", "dev", "bench"}
 
 
 def test_plain_feed_needs_no_extra_package_to_start(metadata: Message) -> None:
