@@ -66,7 +66,7 @@ class Hub:
             stream.recent.append(tick)
             if tick.__class__ is Trade:
                 count(tick)
-            if stream.plain or stream.batched:
+            if stream.heard:
                 wanted.append(tick)
                 streams.append(stream)
         self.metrics.ticks_in += len(ticks)

@@ -121,6 +121,7 @@ class Index:
         cohort.latest.pop(stream, None)
         for takers in (stream.plain, stream.batched, stream.latest):
             takers.pop(cohort, None)
+        stream.heard = bool(stream.plain or stream.batched)
         if stream.unused:
             self._by_channel[stream.channel].pop(stream.symbol, None)
 
@@ -136,3 +137,4 @@ def _attach(cohort: Cohort, stream: Stream) -> None:
     cohort.streams.add(stream)
     takers = stream.batched if cohort.batched else stream.plain
     takers[cohort] = cohort.append
+    stream.heard = True

@@ -7,9 +7,11 @@ second is reached, the oldest ticks go first, whichever stream they belong to.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 from feed.hub.stream import Stream
@@ -23,6 +25,9 @@ SPARE: Final = 8
 
 MARKS: Final = 256
 """How many moments are remembered, to know what was published when."""
+
+
+_published = attrgetter("ts_out")
 
 
 class Journal:
@@ -83,8 +88,9 @@ class Journal:
             return
         for stream in self._streams():
             recent = stream.recent
-            while recent and recent[0].ts_out <= until:
-                recent.popleft()
+            drop = recent.popleft
+            for _ in range(bisect_right(recent, until, key=_published)):
+                drop()
         self._held = self._count_held()
         if self._held > self._limit_ticks:  # the wall clock stepped back: times tell nothing
             self._halve()

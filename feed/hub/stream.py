@@ -20,6 +20,7 @@ class Stream:
     Attributes:
         seq: of the newest tick; 0 before the first.
         last: the newest tick, or None.
+        heard: whether any cohort has its ticks pending; kept by the index.
         recent: the newest ticks, as many as the journal keeps, oldest first.
         is_event: whether each tick counts (trades), or a newer one replaces it.
         plain: for each cohort that takes one tick per message, the append of its pending frames.
@@ -30,6 +31,7 @@ class Stream:
     __slots__ = (
         "batched",
         "channel",
+        "heard",
         "is_event",
         "last",
         "latest",
@@ -46,6 +48,7 @@ class Stream:
         self.last: Tick | None = None
         self.recent: deque[Tick] = deque()
         self.is_event = channel in EVENT_CHANNELS
+        self.heard = False
         self.plain: dict[Cohort, Append] = {}
         self.batched: dict[Cohort, Append] = {}
         self.latest: dict[Cohort, None] = {}

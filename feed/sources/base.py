@@ -15,8 +15,9 @@ Publish = Callable[[list[Tick]], None]
 
 SourceState = Literal["live", "paused", "ended", "stalled"]
 
-BURST_TICKS = 2_000
-"""The most ticks a source publishes before it yields to the event loop (a few milliseconds)."""
+BURST_TICKS = 4_000
+"""The most ticks a source publishes before it yields to the event loop: some ten milliseconds of
+work where everything has subscribers, and each send to a client then carries many ticks."""
 
 
 class Source(Protocol):

@@ -69,13 +69,10 @@ class TickBlock:
         ticks = np.empty(stop - start, dtype=object)
         for part in self.parts:
             assert part.rows is not None
-            low, high = np.searchsorted(part.rows, (start, stop))
+            low, high = (int(place) for place in part.rows.searchsorted((start, stop)))
             places = part.rows[low:high]
-            built = np.empty(high - low, dtype=object)
-            built[:] = list(
-                _build(part, self.ts_event[places], int(low), int(high), times_cut=True)
-            )
-            ticks[places - start] = built
+            built = _build(part, self.ts_event[places], low, high, times_cut=True)
+            ticks[places - start] = np.fromiter(built, object, high - low)
         return ticks.tolist()
 
     def select(self, rows: NDArray[np.integer[Any]]) -> TickBlock:
