@@ -181,13 +181,17 @@ class State:
         return self._folder / f"ticks-{segment:08d}.ndjson"
 
     def _is_whole(self, meta: Meta) -> bool:
-        """Tell whether every tick that was published is here, so that the numbering may go on."""
+        """Tell whether the last tick of every stream is here, so that the numbering may go on.
+
+        As each segment has a checkpoint, only the newest one matters.
+        """
         newest = self._path(meta.segment)
         there = self._segments()[-1:] == [newest] and newest.stat().st_size == meta.size
         return meta.clean and there and not self._damaged
 
     def _read(self, path: Path) -> Iterator[list[Tick]]:
         """Give the ticks of a segment in bursts; a torn end is left out with a message."""
+        self._damaged = False
         with path.open("rb") as file:
             while lines := list(islice(file, BURST_TICKS)):
                 whole = [line for line in lines if line.endswith(b"\n")]

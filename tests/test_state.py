@@ -112,6 +112,22 @@ def test_a_torn_or_damaged_end_is_left_out(
     third.crash()
 
 
+def test_a_crash_costs_one_epoch_even_if_what_it_tore_is_still_there(tmp_path: Path) -> None:
+    first = Feed(tmp_path)
+    first.publish("A")
+    first.flush()
+    [segment] = tmp_path.glob("ticks-*")
+    segment.write_bytes(segment.read_bytes() + b'{"type":"quote","symb')
+    first.crash()
+    second = Feed(tmp_path)
+    second.publish("A")
+    second.stop()
+    third = Feed(tmp_path)
+    assert third.plant.epoch == second.plant.epoch != first.plant.epoch
+    assert third.seqs("A") == [1, 2]
+    third.crash()
+
+
 @pytest.mark.parametrize("left", [0, 1])
 def test_ticks_that_went_missing_after_the_stop_begin_a_new_epoch(
     left: int, tmp_path: Path

@@ -102,6 +102,7 @@ def test_steps_of_the_wall_clock_close_nobody_and_hold_no_heartbeat_up(tmp_path:
     ):
         before = everybody.report()
         with client(feed, batch=True) as own:
+            own.subscribe("S00*", snapshot=False)
             for ahead_s in (-7200, 7200):
                 faults.step(stamp, ahead_s)
                 assert faults.in_time(faults.beats(own, 3), 0.5, ahead_s)

@@ -17,7 +17,7 @@ import gc
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from itertools import repeat
 from typing import Any
 
@@ -202,17 +202,19 @@ async def main(url: str, clients: str, backoff_s: str = "", proxied: str = "") -
         if proxied:
             address = read_url(f"ws://127.0.0.1:{proxy.port}")
         crowd = Crowd(address, int(clients), float(backoff_s) if backoff_s else None)
-        running: list[Awaitable[None]] = [
-            asyncio.create_task(crowd.run(number)) for number in range(int(clients))
-        ]
+        running = [asyncio.create_task(crowd.run(number)) for number in range(int(clients))]
         await crowd.everybody.wait()
         gc.collect()
         gc.freeze()
         answer({})
         await obey(crowd, proxy)
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        proxy.cut()
+        relays = asyncio.all_tasks() - {asyncio.current_task()}
+        if relays:  # they would tell of being cancelled
+            await asyncio.wait(relays)
 
 
 if __name__ == "__main__":
