@@ -137,17 +137,18 @@ class Cohort:
 
     def flush(self, burst: Burst) -> int:
         """Send what is pending to every member and give the number of ticks handed over."""
-        ticks = len(self.pending) * len(self)
-        buffer = self._joined()
+        pending, current = self.pending, self._current
+        buffer = join_batches(pending) if self.batched else b"".join(pending)
         size = len(buffer)
-        short = [
-            (member, taken)
-            for member, write in self._current.items()
-            if (taken := write(buffer)) != size
-        ]
+        short: list[tuple[Member, int]] = []
+        for member, write in current.items():
+            taken = write(buffer)
+            if taken != size:
+                short.append((member, taken))
+        ticks = len(pending) * (len(current) + len(self._behind))
         if short or self._behind:
             self._keep(Segment(buffer, self._frames(), burst), short)
-        self.pending.clear()
+        pending.clear()
         return ticks
 
     def _keep(self, segment: Segment, short: list[tuple[Member, int]]) -> None:
@@ -157,11 +158,6 @@ class Cohort:
             del self._current[member]
             self._behind[member] = None
             member.fall_behind(segment, sent)
-
-    def _joined(self) -> bytes:
-        if not self.batched:
-            return b"".join(self.pending)
-        return b"".join(tick_frames(self.pending, batched=True))
 
     def _frames(self) -> list[tuple[int, list[bytes]]]:
         """Give the size and the items of each frame; they outlive the pending list."""
@@ -182,6 +178,13 @@ def batches(payloads: list[bytes]) -> list[list[bytes]]:
     if len(payloads) <= BATCH_TICKS:
         return [payloads] if payloads else []
     return [payloads[at : at + BATCH_TICKS] for at in range(0, len(payloads), BATCH_TICKS)]
+
+
+def join_batches(payloads: list[bytes]) -> bytes:
+    """Frame ticks as few messages, joined."""
+    if len(payloads) <= BATCH_TICKS:
+        return batch_frame(payloads)
+    return b"".join(tick_frames(payloads, batched=True))
 
 
 def batch_frame(payloads: list[bytes]) -> bytes:

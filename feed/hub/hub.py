@@ -103,12 +103,13 @@ class Hub:
     def flush(self) -> None:
         """Send every cohort what is pending; touches only the cohorts of streams that ticked."""
         self._scheduled = False
-        dirty, self._dirty = self._dirty, set()
-        for stream in dirty:
-            for takers in (stream.plain, stream.batched):
-                for cohort in list(takers):
-                    if cohort.pending:
-                        self.flush_cohort(cohort)
+        owed: set[Cohort] = set()
+        for stream in self._dirty:
+            owed.update(stream.plain, stream.batched)
+        self._dirty.clear()
+        for cohort in owed:
+            if cohort.pending:
+                self.metrics.ticks_out += cohort.flush(self._burst)
         self._burst = Burst()
 
     def flush_cohort(self, cohort: Cohort) -> None:
