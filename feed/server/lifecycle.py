@@ -10,6 +10,7 @@ from typing import Final
 
 from feed.server.app import bind, listen
 from feed.server.listener import Listener
+from feed.server.memory import Tidy
 from feed.server.transport import LINGER_S
 from feed.sessions.registry import Registry
 
@@ -33,6 +34,7 @@ class Server:
         self._listener: Listener | None = None
         self._beating: asyncio.Task[None] | None = None
         self._hurried = asyncio.Event()
+        self._tidy = Tidy()
 
     def listen(self, host: str, port: int, send_buffer_bytes: int) -> str:
         """Accept connections from now on and give the address for people.
@@ -89,4 +91,5 @@ class Server:
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             lag_s = max(0.0, time.monotonic() - due_s)
             self._registry.beat(lag_s * 1000)
+            self._tidy.look(sum(self._registry.hub.metrics.sessions_closed.values()))
             due_s = max(due_s + interval_s, time.monotonic())
