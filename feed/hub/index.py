@@ -117,7 +117,7 @@ class Index:
             self._wildcards[cohort] = None
 
     def _detach(self, cohort: Cohort, stream: Stream) -> None:
-        cohort.streams.discard(stream)
+        cohort.streams.pop(stream, None)
         cohort.latest.pop(stream, None)
         for takers in (stream.plain, stream.batched, stream.latest):
             takers.pop(cohort, None)
@@ -134,7 +134,7 @@ def _attach(cohort: Cohort, stream: Stream) -> None:
         cohort.latest[stream] = None
         stream.latest[cohort] = None
         return
-    cohort.streams.add(stream)
+    cohort.streams[stream] = None
     takers = stream.batched if cohort.batched else stream.plain
     takers[cohort] = cohort.append
     stream.heard = True
