@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 
@@ -13,6 +14,7 @@ from feed.errors import ListenError
 from feed.server import descriptors
 from feed.server.listener import Listener
 from feed.server.pages import FileHandler, RootHandler
+from feed.server.turn import Turn
 from feed.server.websocket import StreamHandler
 from feed.sessions.registry import Registry
 
@@ -40,7 +42,7 @@ def log_request(handler: RequestHandler) -> None:
 
 def application(registry: Registry) -> Application:
     """Build the routes."""
-    shared = {"registry": registry}
+    shared = {"registry": registry, "turn": Turn(asyncio.get_running_loop())}
     return Application(
         [
             (r"/", RootHandler, shared),

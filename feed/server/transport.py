@@ -21,11 +21,13 @@ from feed.protocol.frames import (
     control_frame,
     read_close,
 )
+from feed.server.turn import Turn
 from feed.sessions.session import Session
 
 log = logging.getLogger(__name__)
 
-READ_BYTES: Final = 65_536
+READ_BYTES: Final = 16_384
+"""Small, so that a flood of tiny commands from one client takes a few milliseconds of a turn."""
 LINGER_S: Final = 2.0
 """How long a peer may take to close its side, before the socket is closed under it."""
 
@@ -35,6 +37,7 @@ class SocketTransport:
 
     Args:
         sock: connected, non-blocking, handshake done; owned by the transport from now on.
+        turn: bounds what one turn of the loop does for sessions.
         message_limit_bytes: the largest command.
     """
 
@@ -46,15 +49,21 @@ class SocketTransport:
         "_reader",
         "_session",
         "_socket",
+        "_turn",
         "_wants_write",
     )
 
     def __init__(
-        self, sock: socket.socket, loop: asyncio.AbstractEventLoop, message_limit_bytes: int
+        self,
+        sock: socket.socket,
+        loop: asyncio.AbstractEventLoop,
+        turn: Turn,
+        message_limit_bytes: int,
     ) -> None:
         self._socket = sock
         self._fd = sock.fileno()
         self._loop = loop
+        self._turn = turn
         self._message_limit_bytes = message_limit_bytes
         self._reader: FrameReader | None = None
         self._session: Session | None = None
@@ -114,10 +123,12 @@ class SocketTransport:
             session.lost()
 
     def _on_writable(self) -> None:
-        if self._session is not None:
+        if self._session is not None and not self._turn.over():
             self._session.delivery.drain()
 
     def _on_readable(self) -> None:
+        if self._turn.over():
+            return
         try:
             data = self._socket.recv(READ_BYTES)
         except (BlockingIOError, InterruptedError):

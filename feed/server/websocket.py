@@ -20,6 +20,7 @@ from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketProtocol13
 
 from feed.server.transport import SocketTransport
+from feed.server.turn import Turn
 from feed.sessions.registry import Registry
 
 ACCEPTED = (
@@ -64,9 +65,10 @@ def _key_ok(key: str) -> bool:
 class StreamHandler(RequestHandler):
     """`/v1/stream`: opens a session for each proper handshake."""
 
-    def initialize(self, registry: Registry) -> None:
+    def initialize(self, registry: Registry, turn: Turn) -> None:
         """Take what the application was built with."""
         self._registry = registry
+        self._turn = turn
 
     async def get(self, *_: Any) -> None:
         """Answer the handshake and hand the socket over."""
@@ -102,7 +104,7 @@ class StreamHandler(RequestHandler):
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         limit_bytes = self._registry.limits.message_bytes
-        transport = SocketTransport(sock, asyncio.get_running_loop(), limit_bytes)
+        transport = SocketTransport(sock, asyncio.get_running_loop(), self._turn, limit_bytes)
         transport.start(self._registry.open(transport, batched=batched, peer=peer), early)
 
 

@@ -11,6 +11,7 @@ import pytest
 from feed.protocol.messages import Notice
 from feed.server import transport as module
 from feed.server.transport import SocketTransport
+from feed.server.turn import Turn
 from feed.sessions.session import Session
 from tests.fakes import World, frames
 from tests.server.local import LIMIT_S, eventually
@@ -49,7 +50,8 @@ async def connected(early: bytes = b"") -> AsyncIterator[Line]:
     left.setblocking(False)
     right.setblocking(False)
     left.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
-    transport = SocketTransport(left, asyncio.get_running_loop(), LIMIT_BYTES)
+    loop = asyncio.get_running_loop()
+    transport = SocketTransport(left, loop, Turn(loop), LIMIT_BYTES)
     line = Line(World(), transport, right)
     transport.start(line.session, early)
     try:
@@ -257,5 +259,25 @@ def test_a_ping_that_comes_after_our_close_but_before_all_is_sent_is_not_answere
         await line.send(masked(9, b"late"))
         await asyncio.sleep(0.01)
         assert frames(await line.read())[-1][0] == 8
+
+    run(talk)
+
+
+def test_when_the_turn_is_over_a_command_waits_for_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = iter([True, True, True])
+    asked: list[bool] = []
+
+    def over(turn: Turn) -> bool:
+        asked.append(next(answers, False))
+        return asked[-1]
+
+    monkeypatch.setattr(Turn, "over", over)
+
+    async def talk(line: Line) -> None:
+        await line.send(masked(1, PING))
+        assert b'"pong"' in await line.read(b'"id":1}')
+        assert asked[:4] == [True, True, True, False]
 
     run(talk)
