@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Iterator
 from typing import Final
 
 from feed.codes import CloseCode
@@ -37,13 +38,15 @@ class SocketTransport:
 
     Args:
         sock: connected, non-blocking, handshake done; owned by the transport from now on.
-        turn: bounds what one turn of the loop does for sessions.
+        turn: where sessions queue for what is to be done for them.
         message_limit_bytes: the largest command.
     """
 
     __slots__ = (
+        "_asked",
         "_fd",
         "_finished",
+        "_frames",
         "_loop",
         "_message_limit_bytes",
         "_reader",
@@ -51,6 +54,7 @@ class SocketTransport:
         "_socket",
         "_turn",
         "_wants_write",
+        "_writable",
     )
 
     def __init__(
@@ -66,8 +70,11 @@ class SocketTransport:
         self._turn = turn
         self._message_limit_bytes = message_limit_bytes
         self._reader: FrameReader | None = None
+        self._frames: Iterator[Frame] | None = None
         self._session: Session | None = None
         self._wants_write = False
+        self._writable = False
+        self._asked = False
         self._finished = False
 
     def start(self, session: Session, early: bytes = b"") -> None:
@@ -76,7 +83,7 @@ class SocketTransport:
         if self._fd >= 0:
             self._loop.add_reader(self._fd, self._on_readable)
         if early:
-            self._take(session, early)
+            self._take(early)
 
     def write(self, buffer: bytes | memoryview) -> int:
         """Send without blocking and give the number of bytes taken; a dead socket takes all."""
@@ -123,11 +130,11 @@ class SocketTransport:
             session.lost()
 
     def _on_writable(self) -> None:
-        if self._session is not None and not self._turn.over():
-            self._session.delivery.drain()
+        self._writable = True
+        self._ask()
 
     def _on_readable(self) -> None:
-        if self._turn.over():
+        if self._frames is not None:  # what was read before comes first
             return
         try:
             data = self._socket.recv(READ_BYTES)
@@ -139,19 +146,45 @@ class SocketTransport:
             self.abort()
         elif self._session is not None and not self._finished:
             self._session.quiet_beats = 0
-            self._take(self._session, data)
+            self._take(data)
 
-    def _take(self, session: Session, data: bytes) -> None:
-        reader = self._reader or FrameReader(self._message_limit_bytes)
+    def _take(self, data: bytes) -> None:
+        if self._reader is None:
+            self._reader = FrameReader(self._message_limit_bytes)
+        self._frames = self._reader.feed(data)
+        self._ask()
+
+    def _ask(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._turn.add(self._step)
+
+    def _step(self) -> bool:
+        """Write what is owed, or carry out one command; tell whether there is more to do."""
+        session = self._session
+        if session is None:
+            self._frames = None
+        elif self._writable:
+            self._writable = False
+            session.delivery.drain()
+        elif self._frames is not None:
+            self._serve(session, self._frames)
+        self._asked = self._writable or self._frames is not None
+        return self._asked
+
+    def _serve(self, session: Session, frames: Iterator[Frame]) -> None:
         try:
-            for frame in reader.feed(data):
+            for frame in frames:
                 self._dispatch(session, frame)
+                return
         except FrameError as error:
             session.fail(error.close_code, str(error))
         except Exception:
             log.exception("session %s failed", session.name)
             session.fail(CloseCode.INTERNAL_ERROR, f"internal error {session.name}")
-        self._reader = None if reader.idle else reader
+        self._frames = None
+        if self._reader is not None and self._reader.idle:
+            self._reader = None
 
     def _dispatch(self, session: Session, frame: Frame) -> None:
         opcode, payload = frame

@@ -1,17 +1,21 @@
-"""How much of one turn of the event loop the sessions' own doings may take.
+"""What one turn of the event loop does for the sessions' own wishes, in fair order.
 
-When hundreds of clients come back at once, all of their commands may be ready in the same turn, and
-everybody else would wait until each is served. So a turn serves what fits its share; the rest stays
-in the kernel, which offers it again in the next turn, after the ticks of this one have gone out.
+When hundreds of clients come back at once, or one client sends thousands of commands, everybody
+else would wait until all of that is done. So sessions queue here, each is served step by step,
+and a turn serves as many steps as fit its share; ticks and other sockets have the rest.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
 SHARE_S: Final = 0.004
+
+Step = Callable[[], bool]
+"""Does one thing for a session and tells whether there is more to do."""
 
 
 class Loop(Protocol):
@@ -21,7 +25,7 @@ class Loop(Protocol):
 
 
 class Turn:
-    """The share of the current turn, common to all sessions.
+    """The queue of sessions that have something to be done.
 
     Args:
         loop: runs what is called soon at the beginning of the next turn.
@@ -31,15 +35,27 @@ class Turn:
     def __init__(self, loop: Loop, clock: Callable[[], float] = time.monotonic) -> None:
         self._loop = loop
         self._clock = clock
-        self._until_s: float | None = None
+        self._waiting: deque[Step] = deque()
+        self._scheduled = False
 
-    def over(self) -> bool:
-        """Tell whether the share is used up; the first to ask in a turn never hears so."""
-        now_s = self._clock()
-        if self._until_s is None:
-            self._until_s = now_s + SHARE_S
-            self._loop.call_soon(self._begin)
-        return now_s > self._until_s
+    def add(self, step: Step) -> None:
+        """Queue a session; it is served until its step says that there is no more."""
+        self._waiting.append(step)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._run)
 
-    def _begin(self) -> None:
-        self._until_s = None
+    def _run(self) -> None:
+        until_s = self._clock() + SHARE_S
+        waiting = self._waiting
+        try:
+            while waiting:
+                step = waiting.popleft()
+                if step():
+                    waiting.append(step)
+                if self._clock() > until_s:
+                    break
+        finally:  # whatever happened, nobody is left waiting
+            self._scheduled = bool(waiting)
+            if waiting:
+                self._loop.call_soon(self._run)

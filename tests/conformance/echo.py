@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -42,7 +43,7 @@ async def echoing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
 
     def open_silent(transport: Transport, *, batched: bool, peer: str) -> Session:
         """Open a session that says no word of its own."""
-        return Session(peer, transport, registry, batched=batched)
+        return Session(secrets.token_hex(4), transport, registry, batched=batched)
 
     monkeypatch.setattr(websocket, "SocketTransport", EchoTransport)
     monkeypatch.setattr(registry, "open", open_silent)

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import orjson
 import pytest
 
 from feed.protocol.messages import Notice
@@ -263,21 +264,12 @@ def test_a_ping_that_comes_after_our_close_but_before_all_is_sent_is_not_answere
     run(talk)
 
 
-def test_when_the_turn_is_over_a_command_waits_for_the_next_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    answers = iter([True, True, True])
-    asked: list[bool] = []
-
-    def over(turn: Turn) -> bool:
-        asked.append(next(answers, False))
-        return asked[-1]
-
-    monkeypatch.setattr(Turn, "over", over)
-
+def test_a_client_that_floods_is_answered_in_order() -> None:
     async def talk(line: Line) -> None:
-        await line.send(masked(1, PING))
-        assert b'"pong"' in await line.read(b'"id":1}')
-        assert asked[:4] == [True, True, True, False]
+        count = 300
+        await line.send(*(masked(1, b'{"type":"ping","id":%d}' % at) for at in range(count)))
+        data = await line.read(b'"id":%d}' % (count - 1))
+        answers = [orjson.loads(payload) for _, payload in frames(data)]
+        assert [own["id"] for own in answers if own["type"] == "pong"] == list(range(count))
 
     run(talk)
