@@ -97,8 +97,8 @@ class Index:
         for channel, symbol in old.differing(subscriptions):
             stream = self.stream(channel, symbol)
             self._detach(cohort, stream)
-            if (channel, symbol) in subscriptions:
-                _attach(cohort, self.stream(channel, symbol))
+            if (channel, symbol) in subscriptions:  # the same stream, though nobody had it for now
+                _attach(cohort, self._by_channel[channel].setdefault(symbol, stream))
         return cohort
 
     def drop_if_empty(self, cohort: Cohort) -> None:

@@ -85,6 +85,7 @@ def listen(registry: Registry, sockets: list[socket.socket]) -> Listener:
     server = HTTPServer(
         application(registry),
         idle_connection_timeout=30,
+        body_timeout=10,
         max_header_size=16_384,
         max_body_size=65_536,
     )

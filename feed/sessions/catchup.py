@@ -122,6 +122,8 @@ class CatchUp:
         if at <= stream.seq:
             self._resumes[stream] = (first, at)
             return frames
+        if stream in self._positions:
+            self._positions[stream] = stream.seq
         told = Resumed(stream.channel, stream.symbol, first, stream.seq, complete=True)
         return [*frames, text_frame(encode(told))]
 

@@ -117,6 +117,8 @@ class Delivery:
             new = hub.index.cohort(after, batched=self._batched)
         else:
             hub.flush_cohort(old)
+            if self._ended:  # that was more than the limit
+                return
             new = hub.index.moved(old, after)
         hub.flush_cohort(new)
         if old is not None:

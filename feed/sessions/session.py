@@ -97,6 +97,8 @@ class Session:
         self._check_limits(after, command.id)
         self.delivery.move(after)
         self._acknowledge(command.id, rejected)
+        if self._closing:  # what was owed already was too much
+            return
         for stream in self._streams(asked):
             old = before.terms_of(stream.channel, stream.symbol)
             if old is not None:
@@ -118,18 +120,21 @@ class Session:
     def _unsubscribe(self, command: Unsubscribe) -> None:
         channels = read_channels(command.channels, command.id)
         before = self.delivery.subscriptions
-        named = (Subscription(channel, name) for channel in channels for name in command.symbols)
+        symbols = dict.fromkeys(command.symbols)
+        named = (Subscription(channel, name) for channel in channels for name in symbols)
         gone = [own for own in named if own in before]
         after = before.changed({}, gone)
         streams = self._streams(gone)
         self.delivery.move(after)
+        if self._closing:
+            return
         ended = {own for own in streams if after.terms_of(own.channel, own.symbol) is None}
         self.delivery.end(ended)
         for stream in streams:
             old = before.terms_of(stream.channel, stream.symbol)
             if old is not None and stream not in ended:  # a wildcard still takes it
                 self.delivery.change(stream, old)
-        missing = dict.fromkeys(command.symbols).keys() - {own.pattern for own in gone}
+        missing = symbols.keys() - {own.pattern for own in gone}
         self._acknowledge(command.id, [_not_subscribed(name) for name in sorted(missing)])
         self.delivery.drain()
 

@@ -89,6 +89,44 @@ def test_after_an_unsubscribe_no_tick_comes() -> None:
     assert [own["symbol"] for own in desk.publish(quote("A"), quote("B"))] == ["B"]
 
 
+def test_new_terms_for_a_stream_that_never_ticked_keep_the_stream() -> None:
+    desk = Desk()
+    desk.tell(type="subscribe", symbols=["A"], delivery="latest")
+    stream = desk.world.hub.index.find("quotes", "A")
+    desk.tell(type="subscribe", symbols=["A"], delivery="latest", interval_ms=300)
+    assert desk.world.hub.index.find("quotes", "A") is stream
+
+
+def test_after_a_resume_latest_goes_on_from_where_the_resume_ended() -> None:
+    desk = Desk()
+    desk.publish(*(quote("A") for _ in range(3000)))
+    desk.transport.room = 100_000
+    resume = {"epoch": desk.world.tickerplant.epoch, "quotes": {"A": 0}}
+    command = {"type": "subscribe", "symbols": ["A"], "channels": ["quotes"], "resume": resume}
+    desk.session.receive(orjson.dumps(command | {"delivery": "latest"}))
+    desk.world.publish(*(quote("A") for _ in range(50)))
+    desk.transport.room = 1 << 30
+    while desk.session.delivery.outbox is not None:
+        desk.session.delivery.drain()
+    assert messages(desk.transport)[-1]["to_seq"] == 3050
+    before = len(messages(desk.transport))
+    desk.world.fire_timers()
+    assert messages(desk.transport)[before:] == []
+
+
+def test_an_overflow_while_subscribing_ends_the_session_and_nothing_follows_the_close() -> None:
+    desk = Desk(Limits(outbox_bytes=4000))
+    desk.tell(type="subscribe", symbols=["A"], delivery="all")
+    desk.transport.room = 0
+    desk.world.publish(*(quote("A") for _ in range(100)))
+    desk.session.receive(b'{"type":"subscribe","symbols":["B"]}')
+    assert desk.world.hub.metrics.sessions_closed == {4001: 1}
+    assert not list(desk.world.hub.index.cohorts)
+    desk.transport.room = 1 << 20
+    desk.session.delivery.drain()
+    assert frames(bytes(desk.transport.taken))[-1][0] == 8
+
+
 def test_unsubscribing_what_is_not_subscribed_is_told() -> None:
     [ack] = Desk().tell(type="unsubscribe", symbols=["A\n"])
     assert ack["rejected"][0]["code"] == "not_subscribed"
