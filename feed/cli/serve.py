@@ -32,7 +32,10 @@ Times are ISO 8601 (UTC where no zone is given) or integer nanoseconds since 197
 A value that is not allowed ends the process with exit code 2, an address that cannot be had or a
 tape that cannot be read with 1; either way with one line that says why.
 
-This page is generated: `feed serve --show-settings=markdown > docs/SETTINGS.md`.
+This page is generated: `feed serve --show-settings=markdown > docs/SETTINGS.md`."""
+
+HEAD = """
+## {heading}
 
 | setting | flag | variable | default | what it does |
 |---|---|---|---|---|"""
@@ -40,7 +43,7 @@ This page is generated: `feed serve --show-settings=markdown > docs/SETTINGS.md`
 
 def add(commands: Any) -> None:
     """Declare the command; every setting is a flag of the same name."""
-    from feed.settings import Settings
+    from feed.settings.declared import groups
 
     parser = commands.add_parser(
         "serve",
@@ -50,8 +53,10 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
-    for own in fields(Settings):
-        parser.add_argument(f"--{own.name.replace('_', '-')}", **_argument(own))
+    for heading, settings in groups():
+        group = parser.add_argument_group(heading)
+        for own in settings:
+            group.add_argument(f"--{own.name.replace('_', '-')}", **_argument(own))
     parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
     parser.add_argument(
         "--show-settings",
@@ -114,16 +119,20 @@ def table(loaded: Any) -> str:
 
 def markdown() -> str:
     """Give what docs/SETTINGS.md holds."""
-    from feed.settings import Settings
+    from feed.settings.declared import groups
 
-    rows = [REFERENCE]
-    for own in fields(Settings):
-        flag = f"--{own.name.replace('_', '-')} {own.metadata['metavar']}".strip()
-        default = f"`{_shown(own.default)}`" if _shown(own.default) else ""
-        cells = (f"`{own.name}`", f"`{flag}`", f"`FEED_{own.name.upper()}`", default)
-        row = (cell.replace("|", r"\|") for cell in (*cells, own.metadata["help"]))
-        rows.append(f"| {' | '.join(row)} |")
-    return "\n".join(rows)
+    parts = [REFERENCE]
+    for heading, settings in groups():
+        parts += [HEAD.format(heading=heading), *map(_row, settings)]
+    return "\n".join(parts)
+
+
+def _row(own: Any) -> str:
+    flag = f"--{own.name.replace('_', '-')} {own.metadata['metavar']}".strip()
+    default = f"`{_shown(own.default)}`" if _shown(own.default) else ""
+    cells = (f"`{own.name}`", f"`{flag}`", f"`FEED_{own.name.upper()}`", default)
+    row = (cell.replace("|", r"\|") for cell in (*cells, own.metadata["help"]))
+    return f"| {' | '.join(row)} |"
 
 
 def _shown(value: Any) -> str:

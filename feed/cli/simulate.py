@@ -103,7 +103,7 @@ class _Plan(NamedTuple):
 
 
 def _plan(args: argparse.Namespace) -> _Plan:
-    from feed.settings import moment, number, whole
+    from feed.settings.parse import moment, number, whole
     from feed.sources import simulate
 
     symbols: tuple[str, ...] = simulate.DEFAULT_SYMBOLS

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.errors import SettingError
-from feed.settings import Settings, flag, load, moment, pairs, texts
+from feed.settings import Settings, load
 
 NS = 1_000_000_000
 NAMES = [own.name for own in dataclasses.fields(Settings)]
@@ -37,20 +37,6 @@ def test_a_flag_beats_a_variable_beats_the_file_beats_the_default(tmp_path: Path
 
 def test_without_anything_every_setting_is_its_default() -> None:
     assert load({}, {}).settings == Settings()
-
-
-def test_settings_are_frozen() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        Settings().port = 1  # type: ignore[misc]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_setting_says_what_it_does_and_takes_its_own_default(name: str) -> None:
-    own = next(own for own in dataclasses.fields(Settings) if own.name == name)
-    assert own.metadata["help"]
-    if own.default not in (None, ()):
-        assert own.metadata["parse"](own.default) == own.default
-        assert own.metadata["parse"](str(own.default)) == own.default
 
 
 @pytest.mark.parametrize(
@@ -151,38 +137,6 @@ def test_the_file_may_hold_lists_tables_and_times_of_its_own(tmp_path: Path) -> 
 def test_a_variable_parts_a_list_by_commas_and_a_flag_does_not() -> None:
     assert load({}, {"FEED_REPLAY": "a,b"}).settings.replay == ("a", "b")
     assert load({"replay": ["a,b"]}, {}).settings.replay == ("a,b",)
-    assert texts("a,b") == ("a", "b")
-
-
-def test_pairs_come_from_texts_or_a_table() -> None:
-    expected = (("bid", "B"), ("ask", "A=x"))
-    assert pairs(["bid=B", "ask=A=x"]) == pairs({"bid": "B", "ask": "A=x"}) == expected
-
-
-@pytest.mark.parametrize("word", ["1", "true", "TRUE", "yes", True])
-def test_yes_has_several_words(word: object) -> None:
-    assert flag(word) is True
-
-
-@pytest.mark.parametrize("word", ["0", "false", "No", False])
-def test_no_has_several_words(word: object) -> None:
-    assert flag(word) is False
-
-
-@pytest.mark.parametrize(
-    ("written", "ns"),
-    [
-        ("1970-01-01", 0),
-        ("20240102", 1_704_153_600 * NS),
-        ("2024-01-02T00:00:00+01:00", 1_704_150_000 * NS),
-        ("2024-01-02 00:00:00.000001", 1_704_153_600 * NS + 1_000),
-        ("1969-12-31T23:59:59.999999Z", -1_000),
-        ("1704153600123456789", 1_704_153_600_123_456_789),
-        (5, 5),
-    ],
-)
-def test_a_moment_is_iso_8601_or_nanoseconds(written: object, ns: int) -> None:
-    assert moment(written) == ns
 
 
 @given(st.text() | st.integers() | st.floats() | st.booleans() | st.lists(st.text()))
