@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from time import perf_counter
 from typing import Any, cast
 
 from feed.clock import SystemClock
@@ -141,7 +142,11 @@ class Node:
             TapeError, SourceError: a source could not go on.
         """
         settings = self._settings
-        server = Server(self._registry, drain_timeout_s=settings.drain_timeout_s)
+        server = Server(
+            self._registry,
+            drain_timeout_s=settings.drain_timeout_s,
+            sources=lambda: self.sources,
+        )
         try:
             address = server.listen(settings.host, settings.port, settings.send_buffer_bytes)
         except ListenError:
@@ -178,7 +183,9 @@ class Node:
         """Be the bus of a single node: the hub is right here."""
         if self._state is not None:
             self._state.append(ticks)
+        begun_s = perf_counter()
         self.hub.receive(ticks)
+        self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
 
     async def _keep_state(self) -> None:
         while self._state is not None:
@@ -195,9 +202,14 @@ class Node:
     def _schedule(self, flush: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         if self._flush_interval_s:
-            loop.call_later(self._flush_interval_s, flush)
+            loop.call_later(self._flush_interval_s, self._flush, flush)
         else:
-            loop.call_soon(flush)
+            loop.call_soon(self._flush, flush)
+
+    def _flush(self, flush: Callable[[], None]) -> None:
+        begun_s = perf_counter()
+        flush()
+        self.hub.metrics.flush.observe(perf_counter() - begun_s)
 
 
 def _quieten_collector() -> None:

@@ -5,8 +5,8 @@ SIGTERM; one that does neither in `LIMIT_S` fails, and so does one that prints n
 - `python`: a program of its own, or, where it awaits at top level, a cell within `async with
   feed.connect(…) as ticks` that is given `CELL_S`.
 - `js`: in node.
-- `sh`: each line that is `./run …` or `feed …`, in a folder with the files of `SAMPLES`. A `serve`
-  has passed when a client of another make was sent a tick by it.
+- `sh`: each line that is `./run …`, `feed …` or `curl …`, in a folder with the files of `SAMPLES`.
+  A `serve` has passed when a client of another make was sent a tick by it.
 - `json`, in PROTOCOL.md: read by the reader of the side that it is sent to.
 Rewritten are only the address of a server (to the test's own), the port to serve on (to a free one)
 and numbers of ticks to write above 20,000.
@@ -108,7 +108,7 @@ def commands() -> list[Example]:
         for block in examples("sh")
         for line in block.text.replace("\\\n", " ").splitlines()
     ]
-    ours = re.compile(r"(\w+=\S+ )*(\./run|feed)(?! test)\b")
+    ours = re.compile(r"(\w+=\S+ )*(\./run|feed|curl)(?! test)\b")
     return [line for line in lines if ours.match(line.text)]
 
 
@@ -197,7 +197,7 @@ def passes(command: list[str], folder: Path, url: str) -> None:
 
 
 def local(text: str, url: str) -> str:
-    return re.sub(r"ws://127\.0\.0\.1:8080", url, text)
+    return text.replace("127.0.0.1:8080", url.removeprefix("ws://"))
 
 
 @pytest.mark.parametrize("example", examples("python"), ids=str)
@@ -231,6 +231,8 @@ def test_javascript_examples_run(example: Example, folder: Path, url: str, node:
 def test_shell_examples_run(command: Example, folder: Path, url: str) -> None:
     line = re.sub(r"(--port |FEED_PORT=)\d+", r"\g<1>0", local(command.text, url))
     line = re.sub(r"--ticks \d{5,}", "--ticks 20000", line)
+    if line.startswith("curl ") and shutil.which("curl") is None:
+        pytest.skip("needs curl, to run the examples with it")
     if not re.match(r"(\S+=\S+ )*(\./run|feed)( serve (?!--show-settings)|$)", line):
         passes(["sh", "-c", line], folder, url)
         return

@@ -15,6 +15,7 @@ CROSS_CUTTING = {
     "test_hot_path.py",
     "test_layers.py",
     "test_modules.py",
+    "test_operating.py",
     "test_packaging.py",
     "test_replay_data.py",
     "test_web.py",

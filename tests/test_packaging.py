@@ -97,7 +97,7 @@ def test_the_extras_are_those_that_errors_and_documents_name(metadata: Message) 
 def test_plain_feed_needs_no_extra_package_to_start(metadata: Message) -> None:
     needed = metadata.get_all("Requires-Dist", [])
     core = {each.split("<")[0].split(">")[0] for each in needed if "extra ==" not in each}
-    assert core == {"tornado", "orjson", "msgspec", "numpy", "pandas", "rich"}
+    assert core == {"tornado", "orjson", "msgspec", "numpy", "pandas", "prometheus-client", "rich"}
 
 
 @pytest.mark.parametrize(

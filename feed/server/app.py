@@ -12,8 +12,10 @@ from tornado.web import Application, RequestHandler
 
 from feed.errors import ListenError
 from feed.server import descriptors
+from feed.server.exposition import Exposition, Sources
 from feed.server.listener import Listener
 from feed.server.pages import FileHandler, RootHandler
+from feed.server.probes import HealthHandler, MetricsHandler, ReadyHandler
 from feed.server.turn import Turn
 from feed.server.websocket import StreamHandler
 from feed.sessions.registry import Registry
@@ -34,21 +36,28 @@ class NotFoundHandler(RequestHandler):
         self.finish("not found: the page is at / and the stream at /v1/stream\n")
 
 
-def log_request(handler: RequestHandler) -> None:
-    """Write one line for a finished HTTP request, at debug level."""
-    request = handler.request
-    log.debug("%d %s %s", handler.get_status(), request.method, request.path[:64])
-
-
-def application(registry: Registry) -> Application:
+def application(registry: Registry, sources: Sources = lambda: ()) -> Application:
     """Build the routes."""
     shared = {"registry": registry, "turn": Turn(asyncio.get_running_loop())}
+    probed = {"registry": registry, "sources": sources}
+    metrics = registry.hub.metrics
+
+    def log_request(handler: RequestHandler) -> None:
+        """Count a finished request and write one line, at debug level."""
+        request, status = handler.request, handler.get_status()
+        metrics.requests[status] = metrics.requests.get(status, 0) + 1
+        metrics.request.observe(request.request_time())
+        log.debug("%d %s %s", status, request.method, request.path[:64])
+
     return Application(
         [
             (r"/", RootHandler, shared),
             (r"/v1/stream", StreamHandler, shared),
             (r"/(feed\.svg|page\.js|page\.css)", FileHandler),
             (r"/(favicon)\.ico", FaviconHandler),
+            (r"/healthz", HealthHandler, probed),
+            (r"/readyz", ReadyHandler, probed),
+            (r"/metrics", MetricsHandler, {"exposition": Exposition(registry, sources)}),
         ],
         default_handler_class=NotFoundHandler,
         log_function=log_request,
@@ -80,10 +89,12 @@ def bind(host: str, port: int, send_buffer_bytes: int) -> list[socket.socket]:
     return sockets
 
 
-def listen(registry: Registry, sockets: list[socket.socket]) -> Listener:
+def listen(
+    registry: Registry, sockets: list[socket.socket], sources: Sources = lambda: ()
+) -> Listener:
     """Start to accept connections."""
     server = HTTPServer(
-        application(registry),
+        application(registry, sources),
         idle_connection_timeout=30,
         body_timeout=10,
         max_header_size=16_384,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from feed.server.app import bind, listen
+from feed.server.exposition import Sources
 from feed.server.listener import Listener
 from feed.server.memory import Tidy
 from feed.server.transport import LINGER_S
@@ -26,10 +27,14 @@ class Server:
 
     Args:
         drain_timeout_s: how long `drain` waits for sessions to take what they are owed.
+        sources: gives those that publish, for probes and metrics.
     """
 
-    def __init__(self, registry: Registry, *, drain_timeout_s: float) -> None:
+    def __init__(
+        self, registry: Registry, *, drain_timeout_s: float, sources: Sources = lambda: ()
+    ) -> None:
         self._registry = registry
+        self._sources = sources
         self._drain_timeout_s = drain_timeout_s
         self._listener: Listener | None = None
         self._beating: asyncio.Task[None] | None = None
@@ -43,7 +48,7 @@ class Server:
             ListenError: the address cannot be had.
         """
         sockets = bind(host, port, send_buffer_bytes)
-        self._listener = listen(self._registry, sockets)
+        self._listener = listen(self._registry, sockets, self._sources)
         self._beating = asyncio.create_task(self._beat(), name="heartbeats")
         bound = sockets[0].getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
@@ -90,6 +95,8 @@ class Server:
         while True:
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             lag_s = max(0.0, time.monotonic() - due_s)
+            metrics = self._registry.hub.metrics
+            metrics.loop_lag.observe(lag_s)
             self._registry.beat(lag_s * 1000)
-            self._tidy.look(sum(self._registry.hub.metrics.sessions_closed.values()))
+            self._tidy.look(sum(metrics.sessions_closed.values()))
             due_s = max(due_s + interval_s, time.monotonic())

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from feed.codes import CloseCode
+from feed.metrics import Metrics
 from feed.protocol.frames import (
     Frame,
     FrameError,
@@ -40,6 +41,7 @@ class SocketTransport:
         sock: connected, non-blocking, handshake done; owned by the transport from now on.
         turn: where sessions queue for what is to be done for them.
         message_limit_bytes: the largest command.
+        metrics: where bytes are counted.
     """
 
     __slots__ = (
@@ -49,6 +51,7 @@ class SocketTransport:
         "_frames",
         "_loop",
         "_message_limit_bytes",
+        "_metrics",
         "_reader",
         "_session",
         "_socket",
@@ -63,12 +66,14 @@ class SocketTransport:
         loop: asyncio.AbstractEventLoop,
         turn: Turn,
         message_limit_bytes: int,
+        metrics: Metrics,
     ) -> None:
         self._socket = sock
         self._fd = sock.fileno()
         self._loop = loop
         self._turn = turn
         self._message_limit_bytes = message_limit_bytes
+        self._metrics = metrics
         self._reader: FrameReader | None = None
         self._frames: Iterator[Frame] | None = None
         self._session: Session | None = None
@@ -88,7 +93,9 @@ class SocketTransport:
     def write(self, buffer: bytes | memoryview) -> int:
         """Send without blocking and give the number of bytes taken; a dead socket takes all."""
         try:
-            return self._socket.send(buffer)
+            sent = self._socket.send(buffer)
+            self._metrics.bytes_out += sent
+            return sent
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError:

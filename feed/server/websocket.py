@@ -103,8 +103,13 @@ class StreamHandler(RequestHandler):
         except StreamClosedError:
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        limit_bytes = self._registry.limits.message_bytes
-        transport = SocketTransport(sock, asyncio.get_running_loop(), self._turn, limit_bytes)
+        transport = SocketTransport(
+            sock,
+            asyncio.get_running_loop(),
+            self._turn,
+            self._registry.limits.message_bytes,
+            self._registry.hub.metrics,
+        )
         transport.start(self._registry.open(transport, batched=batched, peer=peer), early)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from feed.clock import Clock
@@ -74,6 +74,10 @@ class Registry:
 
     def __len__(self) -> int:
         return sum(map(len, self._slots))
+
+    def __iter__(self) -> Iterator[Session]:
+        for slot in self._slots:
+            yield from slot.values()
 
     @property
     def beat_interval_s(self) -> float:

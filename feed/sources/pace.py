@@ -36,11 +36,13 @@ class Position:
         ts_event: of the tick published last, in nanoseconds; None before the first.
         ticks: published so far, over all passes of a loop.
         speed: tape seconds per second; 0 is as fast as possible.
+        lag_s: how late the newest burst was, for its own pace.
     """
 
     ts_event: int | None
     ticks: int
     speed: float
+    lag_s: float = 0.0
 
 
 class Pacer:
@@ -60,11 +62,12 @@ class Pacer:
         self._anchor: tuple[float, int] | None = None
         self._ts_event: int | None = None
         self._ticks = 0
+        self._lag_s = 0.0
 
     @property
     def position(self) -> Position:
         """Give the tape time and count of what has been published."""
-        return Position(self._ts_event, self._ticks, self._speed)
+        return Position(self._ts_event, self._ticks, self._speed, self._lag_s)
 
     def restart(self) -> None:
         """Let the next tick played be due at once, as on another pass of a loop."""
@@ -80,8 +83,9 @@ class Pacer:
         while row < len(block):
             due = self._rows_due(block)
             if due <= row:
-                await self._sleep(self._wait_s(int(block.ts_event[row])))
+                await self._sleep(max(-self._late_s(int(block.ts_event[row])), MIN_SLEEP_S))
                 continue
+            self._lag_s = max(0.0, self._late_s(int(block.ts_event[row])))
             stop = min(due, row + BURST_TICKS)
             self._publish(ahead.take(stop))
             self._ts_event = int(block.ts_event[stop - 1])
@@ -101,11 +105,12 @@ class Pacer:
             return len(block)
         return int(block.ts_event.searchsorted(due_ns, "right"))
 
-    def _wait_s(self, ts_event: int) -> float:
-        assert self._anchor is not None
+    def _late_s(self, ts_event: int) -> float:
+        if self._anchor is None:  # as fast as possible is never late
+            return 0.0
         started_s, first_ns = self._anchor
         due_s = started_s + (ts_event - first_ns) / NS_PER_S / self._speed
-        return max(due_s - self._clock.monotonic_s(), MIN_SLEEP_S)
+        return self._clock.monotonic_s() - due_s
 
 
 class Ahead:

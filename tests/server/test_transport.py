@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import orjson
 import pytest
 
+from feed.metrics import Metrics
 from feed.protocol.messages import Notice
 from feed.server import transport as module
 from feed.server.transport import SocketTransport
@@ -52,7 +53,7 @@ async def connected(early: bytes = b"") -> AsyncIterator[Line]:
     right.setblocking(False)
     left.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
     loop = asyncio.get_running_loop()
-    transport = SocketTransport(left, loop, Turn(loop), LIMIT_BYTES)
+    transport = SocketTransport(left, loop, Turn(loop), LIMIT_BYTES, Metrics())
     line = Line(World(), transport, right)
     transport.start(line.session, early)
     try:
