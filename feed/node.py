@@ -19,12 +19,14 @@ from feed.hub.hub import Hub
 from feed.hub.tickerplant import Tickerplant
 from feed.server import descriptors
 from feed.server.lifecycle import Server
+from feed.sessions.entitlements import STRANGER, Principal
 from feed.sessions.limits import Limits
 from feed.sessions.registry import Registry
 from feed.sessions.requests import Universe
 from feed.settings import Settings
 from feed.sources.base import Publish, Source
 from feed.state import State
+from feed.symbols import SymbolSet
 from feed.ticks import Tick
 
 log = logging.getLogger(__name__)
@@ -81,6 +83,16 @@ def _sessions(wanted: int | None) -> int:
     return min(wanted or possible, possible)
 
 
+def anonymous(settings: Settings) -> Principal:
+    """Give what everybody may do."""
+    return Principal(
+        STRANGER,
+        subscribe=SymbolSet(settings.anonymous_subscribe),
+        publish=SymbolSet(settings.anonymous_publish),
+        admin=settings.anonymous_admin,
+    )
+
+
 def declared(sources: list[Source]) -> frozenset[str] | None:
     """Give every symbol that the sources will publish, or None when one cannot tell."""
     symbols: set[str] = set()
@@ -113,10 +125,13 @@ class Node:
         self._tickerplant = Tickerplant(self._take, self._clock)
         if self._state is not None:
             self._state.restore(self.hub, self._tickerplant)
+        everybody = anonymous(settings)
         self._registry = Registry(
             self.hub,
             self._tickerplant.epoch,
-            Universe(declared(self.sources), self._published),
+            Universe(
+                declared(self.sources), self._published, lambda symbol: symbol in everybody.publish
+            ),
             clock=self._clock,
             limits=Limits(
                 settings.outbox_limit_bytes,
@@ -129,6 +144,7 @@ class Node:
             heartbeat_interval_s=settings.heartbeat_interval_s,
             sources=lambda: {source.name: source.state for source in self.sources},
             later=lambda delay_s, call: asyncio.get_running_loop().call_later(delay_s, call),
+            anonymous=everybody,
         )
 
     async def run(self, ready: Callable[[str], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 SYMBOL_GRAMMAR: Final = (
@@ -33,3 +34,41 @@ def matches(pattern: str, symbol: str) -> bool:
     if is_wildcard(pattern):
         return symbol.startswith(pattern[:-1])
     return pattern == symbol
+
+
+class SymbolSet:
+    """Symbols by name and by pattern, unchanging; asking costs the same however many there are."""
+
+    __slots__ = ("_names", "_prefixes")
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        given = frozenset(patterns)
+        self._names = frozenset(own for own in given if not is_wildcard(own))
+        self._prefixes = tuple(sorted(own[:-1] for own in given if is_wildcard(own)))
+
+    def __contains__(self, symbol: str) -> bool:
+        return symbol in self._names or symbol.startswith(self._prefixes)
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the names and patterns, sorted."""
+        yield from sorted([*self._names, *(f"{own}*" for own in self._prefixes)])
+
+    def __bool__(self) -> bool:
+        return bool(self._names or self._prefixes)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SymbolSet) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __repr__(self) -> str:
+        return f"SymbolSet({list(self)})"
+
+    @property
+    def _key(self) -> tuple[frozenset[str], tuple[str, ...]]:
+        return self._names, self._prefixes
+
+
+NO_SYMBOLS: Final = SymbolSet(())
+ALL_SYMBOLS: Final = SymbolSet(("*",))

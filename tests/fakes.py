@@ -9,6 +9,7 @@ import orjson
 
 from feed.hub.hub import Hub
 from feed.hub.tickerplant import Tickerplant
+from feed.sessions.entitlements import ANONYMOUS, Principal
 from feed.sessions.limits import Limits
 from feed.sessions.registry import Registry
 from feed.sessions.requests import Universe
@@ -89,6 +90,7 @@ class World:
         symbols: frozenset[str] | None = None,
         limits: Limits | None = None,
         journal_ticks_per_stream: int = 4096,
+        anonymous: Principal = ANONYMOUS,
     ) -> None:
         self.clock = FakeClock()
         self.timers: list[tuple[float, Callable[[], None]]] = []
@@ -104,6 +106,7 @@ class World:
             heartbeat_interval_s=5,
             sources=lambda: {"replay": "live"},
             later=lambda delay_s, call: self.timers.append((delay_s, call)),
+            anonymous=anonymous,
         )
 
     def fire_timers(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.symbols import is_wildcard, matches, pattern_ok, symbol_ok
+from feed.symbols import SymbolSet, is_wildcard, matches, pattern_ok, symbol_ok
 
 ALPHABET = "ABCXYZabcxyz0189._:/-^=+"
 
@@ -46,3 +46,17 @@ def test_a_symbol_matches_itself_the_star_and_each_of_its_prefixes(text: str, cu
 @pytest.mark.parametrize(("pattern", "symbol"), [("AAPL", "AAP"), ("BTC*", "ETHBTC"), ("a*", "A")])
 def test_what_differs_does_not_match(pattern: str, symbol: str) -> None:
     assert not matches(pattern, symbol)
+
+
+@given(st.lists(st.text("AB", max_size=3)), st.lists(st.text("AB", max_size=2)), st.text("AB"))
+def test_a_set_of_symbols_has_what_any_of_its_patterns_matches(
+    names: list[str], prefixes: list[str], symbol: str
+) -> None:
+    patterns = [*names, *(f"{own}*" for own in prefixes)]
+    assert (symbol in SymbolSet(patterns)) == any(matches(own, symbol) for own in patterns)
+    assert SymbolSet(patterns) == SymbolSet(reversed(patterns))
+    assert list(SymbolSet(patterns)) == sorted(set(patterns))
+
+
+def test_a_set_of_symbols_never_folds_case() -> None:
+    assert "aapl" not in SymbolSet(["AAPL", "A*"])

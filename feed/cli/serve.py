@@ -69,7 +69,7 @@ def add(commands: Any) -> None:
 
 def _argument(own: Any) -> dict[str, Any]:
     default = own.default
-    shown = "" if default in (None, (), False) else f" (default {default})"
+    shown = "" if default in (None, (), False) else f" (default {_shown(default)})"
     told: dict[str, Any] = {"help": own.metadata["help"] + shown, "default": None}
     if isinstance(default, bool):
         return told | {"action": "store_true"}

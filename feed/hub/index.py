@@ -89,7 +89,8 @@ class Index:
         than the symbols. The caller lets the member leave the old cohort and join the one given.
         """
         shared = len(cohort) > 1 or (cohort.batched, subscriptions) in self._cohorts
-        if shared or cohort.subscriptions.wildcards or subscriptions.wildcards:
+        other_rights = cohort.subscriptions.rights != subscriptions.rights
+        if shared or other_rights or cohort.subscriptions.wildcards or subscriptions.wildcards:
             return self.cohort(subscriptions, batched=cohort.batched)
         del self._cohorts[cohort.batched, cohort.subscriptions]
         old, cohort.subscriptions = cohort.subscriptions, subscriptions

@@ -308,8 +308,21 @@ class Delivery:
 
     def _snapshot(self, symbol: str, channels: Iterable[str]) -> Snapshot:
         snapshot = self._context.hub.last_values.snapshot(symbol, channels)
+        _only(snapshot, self.subscriptions.rights.channels)
         for channel, seq in snapshot.seqs.items():
             stream = self._context.hub.index.find(channel, symbol)
             if stream in self._positions:
                 self._positions[stream] = seq
         return snapshot
+
+
+def _only(snapshot: Snapshot, channels: frozenset[str]) -> None:
+    """Leave out of a snapshot what is of other channels; the statistics are of trades."""
+    if "quotes" not in channels:
+        snapshot.quote = None
+    if "trades" not in channels:
+        snapshot.trade = snapshot.session = None
+    if "bars" not in channels:
+        snapshot.bar = None
+    if "status" not in channels:
+        snapshot.status = None

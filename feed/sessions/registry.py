@@ -15,6 +15,7 @@ from feed.protocol.codec import encode
 from feed.protocol.frames import Opcode, control_frame, text_frame
 from feed.protocol.messages import PROTOCOL_VERSION, Heartbeat, Welcome
 from feed.sessions.delivery import Transport
+from feed.sessions.entitlements import ANONYMOUS, Principal
 from feed.sessions.limits import Limits
 from feed.sessions.requests import Universe
 from feed.sessions.session import Session
@@ -37,12 +38,14 @@ class Registry:
     """Opens sessions and knows every one that is open.
 
     Attributes:
+        anonymous: the principal of whoever did not say who they are.
         connections: sockets in use, also of sessions that have ended and wait for the peer's close.
         draining: whether sessions are being sent home, and none is to be opened.
 
     Args:
         sources: tells each source's state, for heartbeats.
         later: calls a function once, after a delay in seconds.
+        anonymous: what everybody may do who does not say who they are.
     """
 
     def __init__(
@@ -56,12 +59,14 @@ class Registry:
         heartbeat_interval_s: float,
         sources: Callable[[], Mapping[str, str]],
         later: Callable[[float, Callable[[], None]], object],
+        anonymous: Principal = ANONYMOUS,
     ) -> None:
         self.hub = hub
         self.clock = clock
         self.limits = limits
         self.universe = universe
         self.later = later
+        self.anonymous = anonymous
         self.epoch = epoch
         self.connections = 0
         self.draining = False
@@ -86,11 +91,12 @@ class Registry:
 
     def open(self, transport: Transport, *, batched: bool, peer: str) -> Session:
         """Begin a conversation: the client is told welcome."""
-        session = Session(secrets.token_hex(4), transport, self, batched=batched)
+        name = secrets.token_hex(4)
+        session = Session(name, transport, self, self.anonymous, batched=batched)
         self._slot(session)[session.name] = session
         self.connections += 1
         self.hub.metrics.sessions_opened += 1
-        log.info("session %s opened from %s", session.name, peer)
+        log.info("session %s opened from %s", name, peer)
         session.send(
             Welcome(PROTOCOL_VERSION, session.name, self.epoch, self._heartbeat_interval_s, "none")
         )

@@ -1,4 +1,4 @@
-"""What a client may name in a command: channels and symbols, checked one by one."""
+"""What a client may name in a command: channels and symbols, each checked alone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from feed.errors import MessageError
 from feed.hub.subscriptions import Subscription
 from feed.protocol.codec import describe
 from feed.protocol.messages import Rejection
+from feed.sessions.entitlements import ANONYMOUS, STRANGER, Principal
 from feed.symbols import SYMBOL_GRAMMAR, is_wildcard, pattern_ok, symbol_ok
 from feed.ticks import CHANNELS
 
@@ -23,14 +24,21 @@ class Universe:
     Attributes:
         declared: what the sources will publish; None when that is not known beforehand.
         published: tells whether a symbol has had a tick.
+        publishable: tells whether somebody may publish a symbol, so that it may tick one day.
     """
 
     declared: frozenset[str] | None
     published: Callable[[str], bool]
+    publishable: Callable[[str], bool] = lambda symbol: False
 
     def holds(self, symbol: str) -> bool:
         """Tell whether a symbol may be subscribed."""
-        return self.declared is None or symbol in self.declared or self.published(symbol)
+        return (
+            self.declared is None
+            or symbol in self.declared
+            or self.published(symbol)
+            or self.publishable(symbol)
+        )
 
 
 def read_channels(names: list[str] | None, id: int | str | None) -> tuple[str, ...]:
@@ -47,28 +55,50 @@ def read_channels(names: list[str] | None, id: int | str | None) -> tuple[str, .
 
 
 def read_subscriptions(
-    symbols: Iterable[str], channels: tuple[str, ...], universe: Universe
+    symbols: Iterable[str],
+    channels: tuple[str, ...],
+    universe: Universe,
+    principal: Principal = ANONYMOUS,
 ) -> tuple[list[Subscription], list[Rejection]]:
     """Split the symbols of a command into subscriptions and rejections, in the client's order."""
     asked: list[Subscription] = []
     rejected: list[Rejection] = []
     for symbol in dict.fromkeys(symbols):
-        rejection = _refusal(symbol, universe)
+        rejection = _refusal(symbol, universe, principal)
         if rejection:
             rejected.append(rejection)
-        else:
-            asked.extend(Subscription(channel, symbol) for channel in channels)
+            continue
+        given = [channel for channel in channels if channel in principal.channels]
+        asked.extend(Subscription(channel, symbol) for channel in given)
+        if len(given) < len(channels):
+            rejected.append(_without(symbol, [own for own in channels if own not in given]))
     return asked, rejected
 
 
-def _refusal(symbol: str, universe: Universe) -> Rejection | None:
-    if is_wildcard(symbol):
+def not_entitled(symbol: str, principal: Principal) -> Rejection:
+    """Refuse a symbol that is not the principal's, in the same words whether it exists or not."""
+    if principal.name == STRANGER:
+        return _unknown(symbol)
+    return Rejection(symbol, codes.NOT_ENTITLED, f"{symbol} is not among the symbols of this token")
+
+
+def _unknown(symbol: str) -> Rejection:
+    return Rejection(symbol, codes.UNKNOWN_SYMBOL, f"no source publishes {symbol}")
+
+
+def _without(symbol: str, channels: list[str]) -> Rejection:
+    text = f"{symbol} was not subscribed on {', '.join(channels)}: this session may not have that"
+    return Rejection(symbol, codes.NOT_ENTITLED, text)
+
+
+def _refusal(symbol: str, universe: Universe, principal: Principal) -> Rejection | None:
+    if is_wildcard(symbol):  # whatever it is, it takes only what the principal may have
         if pattern_ok(symbol):
             return None
     elif symbol_ok(symbol):
-        if universe.holds(symbol):
-            return None
-        return Rejection(symbol, codes.UNKNOWN_SYMBOL, f"no source publishes {symbol}")
+        if symbol not in principal.subscribe:
+            return not_entitled(symbol, principal)
+        return None if universe.holds(symbol) else _unknown(symbol)
     return Rejection(
         symbol[:64], codes.BAD_SYMBOL, f"symbol must be {GRAMMAR}, was {describe(symbol)}"
     )

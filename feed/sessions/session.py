@@ -31,6 +31,7 @@ from feed.protocol.messages import (
 )
 from feed.sessions import delivery
 from feed.sessions.delivery import Delivery, Transport
+from feed.sessions.entitlements import Principal
 from feed.sessions.requests import Universe, read_channels, read_subscriptions
 
 
@@ -52,14 +53,24 @@ class Session:
 
     Attributes:
         name: what logs, metrics and the client call it.
+        principal: who the client is, and what it may do.
         delivery: what it is owed.
         quiet_beats: how many heartbeats have passed since the peer sent anything.
     """
 
-    __slots__ = ("_closing", "_context", "delivery", "name", "quiet_beats")
+    __slots__ = ("_closing", "_context", "delivery", "name", "principal", "quiet_beats")
 
-    def __init__(self, name: str, transport: Transport, context: Context, *, batched: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        context: Context,
+        principal: Principal,
+        *,
+        batched: bool,
+    ) -> None:
         self.name = name
+        self.principal = principal
         self.delivery = Delivery(transport, context, batched=batched, overflow=self._overflow)
         self.quiet_beats = 0
         self._context = context
@@ -90,10 +101,13 @@ class Session:
 
     def _subscribe(self, command: Subscribe) -> None:
         channels = read_channels(command.channels, command.id)
-        asked, rejected = read_subscriptions(command.symbols, channels, self._context.universe)
+        asked, rejected = read_subscriptions(
+            command.symbols, channels, self._context.universe, self.principal
+        )
         interval_ms = command.interval_ms if command.delivery == "latest" else 0
         before = self.delivery.subscriptions
-        after = before.changed(dict.fromkeys(asked, Terms(command.delivery, interval_ms)))
+        added = dict.fromkeys(asked, Terms(command.delivery, interval_ms))
+        after = before.changed(added).under(self.principal.rights)
         self._check_limits(after, command.id)
         self.delivery.move(after)
         self._acknowledge(command.id, rejected)
@@ -141,13 +155,22 @@ class Session:
     def _streams(self, subscriptions: list[Subscription]) -> list[Stream]:
         matching = self._context.hub.index.matching
         found = (matching(channel, pattern) for channel, pattern in subscriptions)
-        return list(dict.fromkeys(stream for streams in found for stream in streams))
+        may = self.principal.may_subscribe
+        return list(
+            dict.fromkeys(
+                stream
+                for streams in found
+                for stream in streams
+                if may(stream.channel, stream.symbol)
+            )
+        )
 
     def _check_limits(self, after: Subscriptions, id: Id) -> None:
         limits = self._context.limits
-        if len(after) > limits.subscriptions or len(after.wildcards) > limits.wildcards:
+        most = self.principal.subscription_limit or limits.subscriptions
+        if len(after) > most or len(after.wildcards) > limits.wildcards:
             text = (
-                f"a session may hold {limits.subscriptions} subscriptions, {limits.wildcards} of "
+                f"a session may hold {most} subscriptions, {limits.wildcards} of "
                 f"them wildcards, this would make {len(after)} and {len(after.wildcards)}"
             )
             raise MessageError(codes.LIMIT_EXCEEDED, text, id=id)

@@ -10,7 +10,18 @@ from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
-from feed.settings.parse import Parse, choice, flag, moment, number, pairs, text, texts, whole
+from feed.settings.parse import (
+    Parse,
+    choice,
+    flag,
+    moment,
+    number,
+    pairs,
+    patterns,
+    text,
+    texts,
+    whole,
+)
 
 
 def setting(default: Any, parse: Parse, help: str, metavar: str = "") -> Any:
@@ -32,6 +43,21 @@ class Listening:
     )
     drain_timeout_s: float = setting(
         30.0, number(0, 600), "how long a stopping feed waits for its sessions", "S"
+    )
+
+
+@dataclass(frozen=True)
+class Admitting:
+    """Who may do what."""
+
+    anonymous_subscribe: tuple[str, ...] = setting(
+        ("*",), patterns, "symbols whose ticks everybody may have, such as AAPL or BTC*", "PATTERN"
+    )
+    anonymous_publish: tuple[str, ...] = setting(
+        (), patterns, "symbols that everybody may publish", "PATTERN"
+    )
+    anonymous_admin: bool = setting(
+        False, flag, "let everybody see and end sessions, and control sources"
     )
 
 
@@ -137,7 +163,7 @@ class Logging:
 
 
 @dataclass(frozen=True)
-class Settings(Logging, Keeping, Serving, Simulating, Replaying, Listening):
+class Settings(Logging, Keeping, Serving, Simulating, Replaying, Admitting, Listening):
     """One process's settings; frozen, so that whoever holds them sees the same.
 
     The fields of the last group come first.

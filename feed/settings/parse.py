@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Final
 
+from feed.symbols import pattern_ok, symbol_ok
+
 Parse = Callable[[Any], Any]
 
 _NANOSECONDS: Final = re.compile(r"-?[0-9]{9,20}")  # eight digits are a date
@@ -86,6 +88,14 @@ def texts(value: Any) -> tuple[str, ...]:
     ):
         raise ValueError("must be a list of texts that are not empty")
     return tuple(items)
+
+
+def patterns(value: Any) -> tuple[str, ...]:
+    """Take a list of symbols and of patterns; an empty text is none."""
+    items = texts(value) if value else ()
+    if not all(symbol_ok(own) or pattern_ok(own) for own in items):
+        raise ValueError("must be symbols, * or PREFIX*, parted by commas")
+    return items
 
 
 def pairs(value: Any) -> tuple[tuple[str, str], ...]:

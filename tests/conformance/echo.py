@@ -43,7 +43,8 @@ async def echoing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
 
     def open_silent(transport: Transport, *, batched: bool, peer: str) -> Session:
         """Open a session that says no word of its own."""
-        return Session(secrets.token_hex(4), transport, registry, batched=batched)
+        name = secrets.token_hex(4)
+        return Session(name, transport, registry, registry.anonymous, batched=batched)
 
     monkeypatch.setattr(websocket, "SocketTransport", EchoTransport)
     monkeypatch.setattr(registry, "open", open_silent)

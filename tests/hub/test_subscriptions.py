@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from feed.hub.subscriptions import Subscription, Subscriptions, Terms
+from feed.hub.subscriptions import EVERYTHING, Rights, Subscription, Subscriptions, Terms
+from feed.symbols import SymbolSet
 
 ALL, LATEST = Terms("all"), Terms("latest", 250)
 SET = Subscriptions(
@@ -54,3 +55,13 @@ def test_the_difference_names_what_was_added_removed_or_has_new_terms() -> None:
 def test_an_ack_lists_the_patterns_of_each_channel_in_order() -> None:
     assert SET.by_channel() == {"quotes": ["*", "BTC*", "BTC-USD"], "trades": ["A"]}
     assert SET.intervals_ms == (250,)
+
+
+def test_rights_narrow_what_is_delivered_and_tell_sets_apart() -> None:
+    rights = Rights(SymbolSet(["BTC*"]), frozenset({"quotes"}))
+    under = SET.under(rights)
+    assert under.terms_of("quotes", "BTC-EUR") == LATEST
+    assert under.terms_of("quotes", "ETH") is None
+    assert under.by_channel() == {"quotes": ["*", "BTC*", "BTC-USD"]}
+    assert under != under.under(EVERYTHING)
+    assert under.changed({Subscription("quotes", "ETH*"): ALL}).rights == rights

@@ -5,7 +5,9 @@ import pytest
 from feed import codes
 from feed.errors import MessageError
 from feed.hub.subscriptions import Subscription
+from feed.sessions.entitlements import STRANGER, Principal
 from feed.sessions.requests import Universe, read_channels, read_subscriptions
+from feed.symbols import SymbolSet
 
 CLOSED = Universe(frozenset({"A"}), lambda symbol: symbol == "SEEN")
 OPEN = Universe(None, lambda symbol: False)
@@ -53,3 +55,17 @@ def test_an_unknown_channel_refuses_the_command() -> None:
 
 def test_no_channels_means_all() -> None:
     assert read_channels(None, None) == ("quotes", "trades", "bars", "status")
+
+
+def test_a_stranger_cannot_tell_a_forbidden_symbol_from_one_that_does_not_exist() -> None:
+    stranger = Principal(STRANGER, subscribe=SymbolSet(["SEEN"]))
+    told = read_subscriptions(["A", "NOSUCH"], ("quotes",), CLOSED, stranger)[1]
+    assert {own.code for own in told} == {codes.UNKNOWN_SYMBOL}
+    assert {own.message.replace(own.symbol, "X") for own in told} == {"no source publishes X"}
+
+
+def test_what_somebody_may_publish_may_be_subscribed_before_its_first_tick() -> None:
+    open_for_x = Universe(frozenset(), lambda symbol: False, lambda symbol: symbol == "X")
+    asked, rejected = read_subscriptions(["X", "Y"], ("quotes",), open_for_x)
+    assert asked == [Subscription("quotes", "X")]
+    assert [own.symbol for own in rejected] == ["Y"]

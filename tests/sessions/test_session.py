@@ -5,8 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
+from feed.sessions.entitlements import ANONYMOUS, Principal
 from feed.sessions.limits import Limits
 from feed.sessions.session import Session
+from feed.symbols import SymbolSet
 from tests.fakes import FakeTransport, World, frames, messages, quote, trade
 
 
@@ -19,8 +21,9 @@ class Desk:
         *,
         batched: bool = False,
         journal_ticks_per_stream: int = 4096,
+        principal: Principal = ANONYMOUS,
     ) -> None:
-        self.world = World(frozenset("AB"), limits, journal_ticks_per_stream)
+        self.world = World(frozenset("AB"), limits, journal_ticks_per_stream, principal)
         self.transport = FakeTransport()
         self.session: Session = self.world.registry.open(
             self.transport, batched=batched, peer="test"
@@ -296,3 +299,65 @@ def test_a_batch_session_gets_ticks_as_arrays_and_control_messages_alone() -> No
     desk.publish(quote("A"), trade("A"))
     [(_, payload)] = frames(bytes(desk.transport.taken))
     assert [own["type"] for own in orjson.loads(payload)] == ["quote", "trade"]
+
+
+ONLY_A = Principal("desk-2", subscribe=SymbolSet(["A"]), subscription_limit=3)
+
+
+def test_a_symbol_that_is_not_the_principals_is_rejected_alone() -> None:
+    desk = Desk(principal=ONLY_A)
+    ack, _ = desk.tell(type="subscribe", symbols=["A", "B", "NOSUCH"])
+    assert ack["subscriptions"] == {"quotes": ["A"], "trades": ["A"]}
+    assert [(own["symbol"], own["code"]) for own in ack["rejected"]] == [
+        ("B", "not_entitled"),
+        ("NOSUCH", "not_entitled"),
+    ]
+    assert [own["symbol"] for own in desk.publish(quote("B"), quote("A"))] == ["A"]
+
+
+def test_a_wildcard_takes_only_what_is_entitled_also_of_symbols_that_appear_later() -> None:
+    desk = Desk(principal=Principal("desk-2", subscribe=SymbolSet(["A", "BTC*"])))
+    desk.publish(quote("A"), quote("B"), quote("BTC-USD"))
+    ack, *snapshots = desk.tell(type="subscribe", symbols=["*"])
+    assert ack["subscriptions"] == {"quotes": ["*"], "trades": ["*"]}
+    assert [own["symbol"] for own in snapshots] == ["A", "BTC-USD"]
+    told = desk.publish(quote("BTC-EUR"), quote("ETH"), quote("B"), trade("BTC-EUR"))
+    assert [own["symbol"] for own in told] == ["BTC-EUR", "BTC-EUR"]
+
+
+def test_sessions_with_other_rights_share_no_cohort() -> None:
+    desk = Desk(principal=ONLY_A)
+    desk.tell(type="subscribe", symbols=["*"])
+    desk.world.registry.anonymous = ANONYMOUS
+    everybody = FakeTransport()
+    everyone = desk.world.registry.open(everybody, batched=False, peer="test")
+    everyone.receive(b'{"type":"subscribe","symbols":["*"]}')
+    assert [own["symbol"] for own in desk.publish(quote("A"), quote("B"))] == ["A"]
+    assert [own["symbol"] for own in messages(everybody)[-2:]] == ["A", "B"]
+
+
+def test_a_channel_that_is_not_the_principals_is_told_and_is_in_no_snapshot() -> None:
+    only_quotes = Principal("desk-2", SymbolSet("*"), channels=frozenset({"quotes"}))
+    desk = Desk(principal=only_quotes)
+    desk.publish(quote("A"), trade("A"))
+    ack, snapshot = desk.tell(type="subscribe", symbols=["A"])
+    assert ack["subscriptions"] == {"quotes": ["A"]}
+    assert [(own["symbol"], own["code"]) for own in ack["rejected"]] == [("A", "not_entitled")]
+    assert snapshot["quote"]["seq"] == 1
+    assert "trade" not in snapshot
+    assert "session" not in snapshot
+    assert [own["type"] for own in desk.publish(trade("A"), quote("A"))] == ["quote"]
+
+
+def test_a_resume_of_what_is_not_entitled_gives_nothing() -> None:
+    desk = Desk(principal=ONLY_A)
+    desk.publish(quote("B"), quote("B"))
+    resume = {"epoch": desk.world.tickerplant.epoch, "quotes": {"B": 0}}
+    told = desk.tell(type="subscribe", symbols=["B", "B*"], resume=resume)
+    assert [own["type"] for own in told] == ["subscribed"]
+
+
+def test_a_principal_may_have_a_limit_of_its_own() -> None:
+    [error] = Desk(principal=ONLY_A).tell(type="subscribe", symbols=["A", "A*"])
+    assert error["code"] == "limit_exceeded"
+    assert "may hold 3 subscriptions" in error["message"]

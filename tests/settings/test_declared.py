@@ -21,7 +21,8 @@ def test_every_setting_says_what_it_does_and_takes_its_own_default(name: str) ->
     assert own.metadata["help"]
     if own.default not in (None, ()):
         assert own.metadata["parse"](own.default) == own.default
-        assert own.metadata["parse"](str(own.default)) == own.default
+        written = ",".join(own.default) if isinstance(own.default, tuple) else str(own.default)
+        assert own.metadata["parse"](written) == own.default
 
 
 def test_every_setting_is_in_one_group_and_every_group_has_a_heading() -> None:

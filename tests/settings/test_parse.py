@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from feed.settings.parse import flag, moment, pairs, texts
+from feed.settings.parse import flag, moment, pairs, patterns, texts
 
 NS = 1_000_000_000
 
@@ -14,6 +14,13 @@ def test_one_text_may_hold_several() -> None:
 def test_pairs_come_from_texts_or_a_table() -> None:
     expected = (("bid", "B"), ("ask", "A=x"))
     assert pairs(["bid=B", "ask=A=x"]) == pairs({"bid": "B", "ask": "A=x"}) == expected
+
+
+def test_patterns_may_be_none() -> None:
+    assert patterns("") == patterns([]) == ()
+    assert patterns("A,BTC*") == ("A", "BTC*")
+    with pytest.raises(ValueError, match=r"symbols, \* or PREFIX\*"):
+        patterns("A B")
 
 
 @pytest.mark.parametrize("word", ["1", "true", "TRUE", "yes", True])
