@@ -1,4 +1,8 @@
-"""Who is subscribed to what, in both directions: stream -> cohorts and cohort -> streams."""
+"""Who is subscribed to what, in both directions: stream -> cohorts and cohort -> streams.
+
+A stream begins with its first tick. One that was only asked for by name is kept apart until then,
+for as long as somebody asks for it; wildcards do not see it.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +21,17 @@ class Index:
     """Every stream and every cohort of a node.
 
     Args:
-        opened: told of each new stream before it is used.
+        opened: told of each stream before its first tick.
 
     Attributes:
-        by_kind: streams by tick class and symbol, for the path of a tick.
+        by_kind: streams that have ticked, by tick class and symbol, for the path of a tick.
     """
 
     def __init__(self, opened: Callable[[Stream], None] = lambda stream: None) -> None:
         self._opened = opened
-        self._by_channel: dict[str, dict[str, Stream]] = {name: {} for name in CHANNELS}
-        self.by_kind = {kind: self._by_channel[name] for kind, name in CHANNEL_OF.items()}
+        self._ticked: dict[str, dict[str, Stream]] = {name: {} for name in CHANNELS}
+        self._named: dict[str, dict[str, Stream]] = {name: {} for name in CHANNELS}
+        self.by_kind = {kind: self._ticked[name] for kind, name in CHANNEL_OF.items()}
         self._cohorts: dict[Key, Cohort] = {}
         self._wildcards: dict[Cohort, None] = {}
 
@@ -36,31 +41,32 @@ class Index:
         return self._cohorts.values()
 
     def streams(self) -> Iterator[Stream]:
-        """Give every stream."""
-        for streams in self._by_channel.values():
+        """Give every stream that has ticked."""
+        for streams in self._ticked.values():
             yield from streams.values()
-
-    def symbols(self) -> set[str]:
-        """Give every symbol that has a stream."""
-        return set().union(*self._by_channel.values())
 
     def find(self, channel: str, symbol: str) -> Stream | None:
         """Give a stream if it is there."""
-        return self._by_channel[channel].get(symbol)
+        return self._ticked[channel].get(symbol) or self._named[channel].get(symbol)
 
     def stream(self, channel: str, symbol: str) -> Stream:
-        """Give a stream, making it when it is new; wildcard cohorts that match take it in."""
-        stream = self._by_channel[channel].get(symbol)
+        """Give the stream that somebody names, making it when it is new."""
+        stream = self.find(channel, symbol)
         if stream is None:
-            stream = self._by_channel[channel][symbol] = Stream(channel, symbol)
+            stream = self._named[channel][symbol] = Stream(channel, symbol)
+        return stream
+
+    def stream_of(self, tick: Tick) -> Stream:
+        """Give the stream of a tick; with the first one, wildcard cohorts that match take it in."""
+        channel, symbol = CHANNEL_OF[tick.__class__], tick.symbol
+        stream = self._ticked[channel].get(symbol)
+        if stream is None:
+            stream = self._named[channel].pop(symbol, None) or Stream(channel, symbol)
+            self._ticked[channel][symbol] = stream
             self._opened(stream)
             for cohort in self._wildcards:
                 _attach(cohort, stream)
         return stream
-
-    def stream_of(self, tick: Tick) -> Stream:
-        """Give the stream a tick belongs to, making it when it is new."""
-        return self.stream(CHANNEL_OF[tick.__class__], tick.symbol)
 
     def matching(self, channel: str, pattern: str) -> list[Stream]:
         """Give the streams a subscription takes, making the one that an exact symbol names."""
@@ -68,9 +74,7 @@ class Index:
             return [self.stream(channel, pattern)]
         prefix = pattern[:-1]
         return [
-            stream
-            for symbol, stream in self._by_channel[channel].items()
-            if symbol.startswith(prefix)
+            stream for symbol, stream in self._ticked[channel].items() if symbol.startswith(prefix)
         ]
 
     def cohort(self, subscriptions: Subscriptions, *, batched: bool) -> Cohort:
@@ -88,43 +92,49 @@ class Index:
         The only member of a cohort takes it along, so that adding symbols one by one costs no more
         than the symbols. The caller lets the member leave the old cohort and join the one given.
         """
+        changes = cohort.subscriptions.differing(subscriptions)
         shared = len(cohort) > 1 or (cohort.batched, subscriptions) in self._cohorts
         other_rights = cohort.subscriptions.rights != subscriptions.rights
-        if shared or other_rights or cohort.subscriptions.wildcards or subscriptions.wildcards:
+        if shared or other_rights or any(is_wildcard(own.pattern) for own in changes):
             return self.cohort(subscriptions, batched=cohort.batched)
         del self._cohorts[cohort.batched, cohort.subscriptions]
-        old, cohort.subscriptions = cohort.subscriptions, subscriptions
+        cohort.subscriptions = subscriptions
         self._cohorts[cohort.batched, subscriptions] = cohort
-        for channel, symbol in old.differing(subscriptions):
-            stream = self.stream(channel, symbol)
-            self._detach(cohort, stream)
-            if (channel, symbol) in subscriptions:  # the same stream, though nobody had it for now
-                _attach(cohort, self._by_channel[channel].setdefault(symbol, stream))
+        for channel, symbol in changes:
+            self._reattach(cohort, self.stream(channel, symbol))
         return cohort
 
     def drop_if_empty(self, cohort: Cohort) -> None:
-        """Forget a cohort whose last member has left, and its streams that hold nothing."""
+        """Forget a cohort whose last member has left, and the streams that only it asked for."""
         if len(cohort) or self._cohorts.pop((cohort.batched, cohort.subscriptions), None) is None:
             return
         self._wildcards.pop(cohort, None)
         for stream in [*cohort.streams, *cohort.latest]:
-            self._detach(cohort, stream)
+            _detach(cohort, stream)
+            self._forget_if_unused(stream)
 
     def _attach_all(self, cohort: Cohort) -> None:
+        wildcards = cohort.subscriptions.wildcards
         for channel, pattern in cohort.subscriptions:
-            for stream in self.matching(channel, pattern):
+            if not is_wildcard(pattern):
+                _attach(cohort, self.stream(channel, pattern))
+        for channel in {own.channel for own in wildcards}:
+            for stream in self._ticked[channel].values():
                 _attach(cohort, stream)
-        if cohort.subscriptions.wildcards:
+        if wildcards:
             self._wildcards[cohort] = None
 
-    def _detach(self, cohort: Cohort, stream: Stream) -> None:
-        cohort.streams.pop(stream, None)
-        cohort.latest.pop(stream, None)
-        for takers in (stream.plain, stream.batched, stream.latest):
-            takers.pop(cohort, None)
-        stream.heard = bool(stream.plain or stream.batched)
+    def _reattach(self, cohort: Cohort, stream: Stream) -> None:
+        """Bring one stream in line with what a cohort now asks for."""
+        _detach(cohort, stream)
+        named = (stream.channel, stream.symbol) in cohort.subscriptions
+        if named or stream.symbol in self._ticked[stream.channel]:
+            _attach(cohort, stream)
+        self._forget_if_unused(stream)
+
+    def _forget_if_unused(self, stream: Stream) -> None:
         if stream.unused:
-            self._by_channel[stream.channel].pop(stream.symbol, None)
+            self._named[stream.channel].pop(stream.symbol, None)
 
 
 def _attach(cohort: Cohort, stream: Stream) -> None:
@@ -139,3 +149,11 @@ def _attach(cohort: Cohort, stream: Stream) -> None:
     takers = stream.batched if cohort.batched else stream.plain
     takers[cohort] = cohort.append
     stream.heard = True
+
+
+def _detach(cohort: Cohort, stream: Stream) -> None:
+    cohort.streams.pop(stream, None)
+    cohort.latest.pop(stream, None)
+    for takers in (stream.plain, stream.batched, stream.latest):
+        takers.pop(cohort, None)
+    stream.heard = bool(stream.plain or stream.batched)

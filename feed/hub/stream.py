@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from feed.ticks import EVENT_CHANNELS, Tick
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from feed.hub.cohort import Cohort
 
 Append = Callable[[bytes], None]
+
+_NONE: Final[deque[Tick]] = deque(maxlen=0)
 
 
 class Stream:
@@ -46,7 +48,7 @@ class Stream:
         self.symbol = symbol
         self.seq = 0
         self.last: Tick | None = None
-        self.recent: deque[Tick] = deque()
+        self.recent = _NONE  # names that never tick must cost little
         self.is_event = channel in EVENT_CHANNELS
         self.heard = False
         self.plain: dict[Cohort, Append] = {}

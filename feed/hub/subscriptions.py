@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from feed.symbols import ALL_SYMBOLS, SymbolSet, is_wildcard
@@ -36,6 +36,11 @@ class Rights(NamedTuple):
 
 EVERYTHING: Final = Rights(ALL_SYMBOLS, frozenset(CHANNELS))
 
+Prefixes = tuple[tuple[int, dict[str, Terms]], ...]
+"""For each length, longest first: the prefixes of that length, with their terms."""
+
+_NO_PREFIXES: Final[dict[str, Prefixes]] = {}
+
 
 class Subscriptions:
     """All that one session asked for, unchanging; the most specific pattern decides for a symbol.
@@ -46,24 +51,30 @@ class Subscriptions:
     Attributes:
         rights: what the session may have at all.
         digest: equal sets have equal digests; unequal ones almost never.
-        intervals_ms: of all `latest` terms.
+        wildcards: those that also take symbols that appear later.
     """
 
-    __slots__ = ("_terms", "_wildcards", "digest", "intervals_ms", "rights")
+    __slots__ = (
+        "_intervals",
+        "_prefixes",
+        "_restricted",
+        "_terms",
+        "digest",
+        "rights",
+        "wildcards",
+    )
 
     def __init__(
         self, terms: Mapping[Subscription, Terms] | None = None, rights: Rights = EVERYTHING
     ) -> None:
         self.rights = rights
-        self._terms = dict(terms or {})
-        self._wildcards = sorted(
-            (own for own in self._terms if is_wildcard(own.pattern)),
-            key=lambda own: len(own.pattern),
-            reverse=True,
-        )
-        self.digest = hash((frozenset(self._terms.items()), rights))
-        distinct = set(self._terms.values())
-        self.intervals_ms = tuple(sorted({own.interval_ms for own in distinct} - {0}))
+        self.digest = hash(rights)
+        self.wildcards: tuple[Subscription, ...] = ()
+        self._restricted = rights != EVERYTHING
+        self._terms: dict[Subscription, Terms] = {}
+        self._intervals: dict[int, int] = {}
+        self._prefixes = _NO_PREFIXES
+        self._change(terms or {}, ())
 
     def __len__(self) -> int:
         return len(self._terms)
@@ -85,20 +96,27 @@ class Subscriptions:
         return self.digest
 
     @property
-    def wildcards(self) -> list[Subscription]:
-        """The subscriptions that also take symbols that appear later, longest pattern first."""
-        return self._wildcards
+    def intervals_ms(self) -> list[int]:
+        """The intervals of all `latest` terms."""
+        return sorted(self._intervals)
 
     def changed(
-        self, add: Mapping[Subscription, Terms], remove: Iterable[Subscription] = ()
+        self, add: Mapping[Subscription, Terms], remove: Collection[Subscription] = ()
     ) -> Subscriptions:
-        """Give the set with these added, or given new terms, and those removed."""
-        gone = set(remove)
-        kept = {own: terms for own, terms in self._terms.items() if own not in gone}
-        return Subscriptions(kept | dict(add), self.rights)
+        """Give the set with these added, or given new terms, and those removed.
+
+        Beyond a plain copy it costs no more than what changes.
+        """
+        after = Subscriptions(rights=self.rights)
+        after.digest, after.wildcards, after._prefixes = self.digest, self.wildcards, self._prefixes
+        after._terms, after._intervals = self._terms.copy(), self._intervals.copy()
+        after._change(add, remove)
+        return after
 
     def under(self, rights: Rights) -> Subscriptions:
         """Give what is left of the set under these rights; a wildcard stays."""
+        if rights == self.rights:
+            return self
         kept = {
             own: terms
             for own, terms in self._terms.items()
@@ -112,19 +130,56 @@ class Subscriptions:
 
     def terms_of(self, channel: str, symbol: str) -> Terms | None:
         """Give the terms under which a stream is delivered, or None where it is not."""
-        if not self.rights.allow(channel, symbol):
+        if self._restricted and not self.rights.allow(channel, symbol):
             return None
-        exact = self._terms.get(Subscription(channel, symbol))
+        exact: Terms | None
+        exact = self._terms.get((channel, symbol))  # type: ignore[call-overload]  # made faster
         if exact is not None:
             return exact
-        for own in self._wildcards:
-            if own.channel == channel and symbol.startswith(own.pattern[:-1]):
-                return self._terms[own]
+        for length, terms_by_prefix in self._prefixes.get(channel, ()):
+            terms = terms_by_prefix.get(symbol[:length])
+            if terms is not None:
+                return terms
         return None
 
     def by_channel(self) -> dict[str, list[str]]:
         """Give the patterns of each channel, sorted: what an ack carries."""
         found: dict[str, list[str]] = {}
-        for channel, pattern in sorted(self._terms):
+        for channel, pattern in self._terms:
             found.setdefault(channel, []).append(pattern)
-        return found
+        return {channel: sorted(found[channel]) for channel in sorted(found)}
+
+    def _change(self, add: Mapping[Subscription, Terms], remove: Collection[Subscription]) -> None:
+        for own in remove:
+            self._forget(own)
+        for own, terms in add.items():
+            self._forget(own)
+            self._terms[own] = terms
+            self._count(own, terms, 1)
+        touched = [own for own in (*add, *remove) if is_wildcard(own.pattern)]
+        if touched:
+            either = dict.fromkeys((*self.wildcards, *touched))
+            self.wildcards = tuple(own for own in either if own in self._terms)
+            self._prefixes = self._by_length()
+
+    def _forget(self, own: Subscription) -> None:
+        terms = self._terms.pop(own, None)
+        if terms is not None:
+            self._count(own, terms, -1)
+
+    def _count(self, own: Subscription, terms: Terms, change: int) -> None:
+        self.digest ^= hash((own, terms))
+        if terms.interval_ms:
+            left = self._intervals.get(terms.interval_ms, 0) + change
+            self._intervals[terms.interval_ms] = left
+            if not left:
+                del self._intervals[terms.interval_ms]
+
+    def _by_length(self) -> dict[str, Prefixes]:
+        """Group the wildcards of each channel by the length of their prefix, the longest first."""
+        found: dict[str, dict[int, dict[str, Terms]]] = {}
+        for own in sorted(self.wildcards, key=lambda own: len(own.pattern), reverse=True):
+            prefix = own.pattern[:-1]
+            lengths = found.setdefault(own.channel, {})
+            lengths.setdefault(len(prefix), {})[prefix] = self._terms[own]
+        return {channel: tuple(lengths.items()) for channel, lengths in found.items()}

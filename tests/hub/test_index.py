@@ -5,9 +5,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feed.hub.cohort import Cohort
 from feed.hub.index import Index
+from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.symbols import matches
+from feed.ticks import CHANNELS
+from tests.fakes import quote
 
 SYMBOLS = ["A", "B", "BC", "BCD"]
 
@@ -34,16 +38,36 @@ wishes = st.dictionaries(
 
 def check_both_sides(index: Index, held: list[Any]) -> None:
     for cohort in held:
-        for kind in index.by_kind.values():
-            for stream in kind.values():
-                terms = cohort.subscriptions.terms_of(stream.channel, stream.symbol)
-                takers = stream.batched if cohort.batched else stream.plain
-                other = stream.plain if cohort.batched else stream.batched
-                fast = terms is not None and terms.delivery != "latest"
-                slow = terms is not None and terms.delivery == "latest"
-                assert (stream in cohort.streams) == (cohort in takers) == fast
-                assert (stream in cohort.latest) == (cohort in stream.latest) == slow
-                assert cohort not in other
+        for channel in CHANNELS:
+            for symbol in SYMBOLS:
+                if stream := index.find(channel, symbol):
+                    check_stream(index, cohort, stream)
+
+
+def check_stream(index: Index, cohort: Cohort, stream: Stream) -> None:
+    """A cohort takes the streams that it names, and those that its wildcards take and that tick."""
+    terms = cohort.subscriptions.terms_of(stream.channel, stream.symbol)
+    if not stream.seq and (stream.channel, stream.symbol) not in cohort.subscriptions:
+        terms = None
+    takers = stream.batched if cohort.batched else stream.plain
+    other = stream.plain if cohort.batched else stream.batched
+    fast = terms is not None and terms.delivery != "latest"
+    slow = terms is not None and terms.delivery == "latest"
+    assert (stream in cohort.streams) == (cohort in takers) == fast
+    assert (stream in cohort.latest) == (cohort in stream.latest) == slow
+    assert cohort not in other
+
+
+def check_nothing_is_kept_in_vain(index: Index, held: list[Any]) -> None:
+    named = {tuple(own) for cohort in held for own in cohort.subscriptions}
+    for channel in CHANNELS:
+        for symbol in SYMBOLS:
+            stream = index.find(channel, symbol)
+            if stream is None:
+                assert (channel, symbol) not in named
+            else:
+                assert stream.seq or (channel, symbol) in named
+                assert (stream in index.streams()) == bool(stream.seq)
 
 
 @given(
@@ -66,7 +90,7 @@ def test_both_sides_of_the_index_agree(steps: list[tuple[str, Any, Any]]) -> Non
             cohort.join(member, behind=False)
             members.append((member, cohort))
         elif action == "tick":
-            index.stream("quotes", what).seq += 1
+            index.stream_of(quote(what)).seq += 1
         elif members:
             member, old = members.pop(which % len(members))
             new = index.moved(old, what) if action == "move" else None
@@ -77,6 +101,7 @@ def test_both_sides_of_the_index_agree(steps: list[tuple[str, Any, Any]]) -> Non
             if old is not new:
                 index.drop_if_empty(old)
         check_both_sides(index, [cohort for _, cohort in members])
+        check_nothing_is_kept_in_vain(index, [cohort for _, cohort in members])
         assert set(index.cohorts) == {cohort for _, cohort in members}
 
 
@@ -92,14 +117,29 @@ def test_a_wildcard_takes_symbols_that_appear_later() -> None:
     cohort = index.cohort(
         Subscriptions({Subscription("quotes", "B*"): Terms("all")}), batched=False
     )
-    streams = [index.stream("quotes", symbol) for symbol in SYMBOLS]
+    streams = [index.stream_of(quote(symbol)) for symbol in SYMBOLS]
     assert set(cohort.streams) == {own for own in streams if matches("B*", own.symbol)}
 
 
-def test_streams_that_were_only_wished_for_are_forgotten_with_the_last_who_wished() -> None:
+def test_a_wildcard_does_not_see_a_name_that_never_ticked_whoever_asked_for_it() -> None:
+    index = Index()
+    name = Subscriptions({Subscription("quotes", "B"): Terms("all")})
+    wildcard = Subscriptions({Subscription("quotes", "*"): Terms("all")})
+    before = index.cohort(wildcard, batched=False)
+    cohort = index.cohort(name, batched=False)
+    after = index.cohort(wildcard, batched=True)
+    stream = index.stream("quotes", "B")
+    assert list(stream.plain) == [cohort]
+    assert index.matching("quotes", "*") == list(index.streams()) == []
+    assert index.stream_of(quote("B")) is stream
+    assert set(stream.plain) == {cohort, before}
+    assert set(stream.batched) == {after}
+
+
+def test_streams_that_were_only_named_are_forgotten_with_the_last_who_named_them() -> None:
     index = Index()
     wish = Subscriptions({Subscription("quotes", "A"): Terms("latest", 250)})
     cohort = index.cohort(wish, batched=False)
-    assert index.symbols() == {"A"}
+    assert index.find("quotes", "A")
     index.drop_if_empty(cohort)
-    assert index.symbols() == set()
+    assert not index.find("quotes", "A")

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from feed.hub.subscriptions import EVERYTHING, Rights, Subscription, Subscriptions, Terms
-from feed.symbols import SymbolSet
+from feed.symbols import SymbolSet, matches
 
 ALL, LATEST = Terms("all"), Terms("latest", 250)
 SET = Subscriptions(
@@ -54,7 +57,7 @@ def test_the_difference_names_what_was_added_removed_or_has_new_terms() -> None:
 
 def test_an_ack_lists_the_patterns_of_each_channel_in_order() -> None:
     assert SET.by_channel() == {"quotes": ["*", "BTC*", "BTC-USD"], "trades": ["A"]}
-    assert SET.intervals_ms == (250,)
+    assert SET.intervals_ms == [250]
 
 
 def test_rights_narrow_what_is_delivered_and_tell_sets_apart() -> None:
@@ -65,3 +68,42 @@ def test_rights_narrow_what_is_delivered_and_tell_sets_apart() -> None:
     assert under.by_channel() == {"quotes": ["*", "BTC*", "BTC-USD"]}
     assert under != under.under(EVERYTHING)
     assert under.changed({Subscription("quotes", "ETH*"): ALL}).rights == rights
+
+
+terms = st.builds(Terms, st.just("latest"), st.integers(10, 13)) | st.just(ALL)
+subscriptions = st.builds(
+    Subscription,
+    st.sampled_from(["quotes", "trades"]),
+    st.text("AB", max_size=3).flatmap(lambda own: st.sampled_from([own + "*", own or "A"])),
+)
+
+
+@given(st.dictionaries(subscriptions, terms, max_size=12), st.text("AB", min_size=1, max_size=4))
+def test_the_longest_pattern_that_matches_decides_and_a_name_before_all(
+    held: dict[Subscription, Terms], symbol: str
+) -> None:
+    taking = [own for own in held if own.channel == "quotes" and matches(own.pattern, symbol)]
+    best = max(taking, key=lambda own: (own.pattern == symbol, len(own.pattern)), default=None)
+    assert Subscriptions(held).terms_of("quotes", symbol) == (held[best] if best else None)
+
+
+@given(
+    st.lists(
+        st.tuples(st.dictionaries(subscriptions, terms, max_size=4), st.sets(subscriptions)),
+        max_size=6,
+    )
+)
+def test_a_set_changed_step_by_step_is_the_set_made_at_once(
+    changes: list[tuple[dict[Subscription, Terms], set[Subscription]]],
+) -> None:
+    changed, held = Subscriptions(), dict[Subscription, Terms]()
+    for add, remove in changes:
+        changed = changed.changed(add, remove)
+        held = {own: held[own] for own in held if own not in remove} | add
+    made = Subscriptions(held)
+    assert changed == made
+    assert hash(changed) == hash(made)
+    assert set(changed.wildcards) == set(made.wildcards)
+    assert changed.intervals_ms == made.intervals_ms
+    for symbol in ("A", "AB", "ABBA", "B"):
+        assert changed.terms_of("quotes", symbol) == made.terms_of("quotes", symbol)

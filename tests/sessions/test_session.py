@@ -100,6 +100,22 @@ def test_new_terms_for_a_stream_that_never_ticked_keep_the_stream() -> None:
     assert desk.world.hub.index.find("quotes", "A") is stream
 
 
+def test_names_that_never_ticked_are_the_business_of_those_who_asked_for_them() -> None:
+    world = World()
+    asking, watching = FakeTransport(), FakeTransport()
+    inventor = world.registry.open(asking, batched=False, peer="test")
+    inventor.receive(orjson.dumps({"type": "subscribe", "symbols": ["NEVER", "SOON"]}))
+    command = {"type": "subscribe", "symbols": ["*"]}
+    world.registry.open(watching, batched=False, peer="test").receive(orjson.dumps(command))
+    world.publish(quote("SOON"))
+    world.hub.flush()
+    told = messages(watching)[2:]
+    assert [(own["type"], own["symbol"], own["seq"]) for own in told] == [("quote", "SOON", 1)]
+    assert [own["symbol"] for own in messages(asking)[2:]] == ["NEVER", "SOON", "SOON"]
+    inventor.lost()
+    assert world.hub.index.find("quotes", "NEVER") is None
+
+
 def test_after_a_resume_latest_goes_on_from_where_the_resume_ended() -> None:
     desk = Desk()
     desk.publish(*(quote("A") for _ in range(3000)))
