@@ -4,7 +4,7 @@ How an example is run. It ends by itself, or has printed enough lines and is tol
 SIGTERM; one that does neither in `LIMIT_S` fails, and so does one that prints nothing or fails.
 - `python`: a program of its own, or, where it awaits at top level, a cell within `async with
   feed.connect(…) as ticks` that is given `CELL_S`.
-- `js`: in node.
+- `js`: in node; as a module if it imports, and then from the module that pages are served.
 - `sh`: each line that is `./run …`, `feed …` or `curl …`, in a folder with the files of `SAMPLES`.
   A `serve` has passed when a client of another make was sent a tick by it.
 - `json`, in PROTOCOL.md: read by the reader of the side that it is sent to.
@@ -197,7 +197,9 @@ def passes(command: list[str], folder: Path, url: str) -> None:
 
 
 def local(text: str, url: str) -> str:
-    return text.replace("127.0.0.1:8080", url.removeprefix("ws://"))
+    module = (ROOT / "feed" / "web" / "feed.js").as_uri()
+    served = text.replace("127.0.0.1:8080", url.removeprefix("ws://"))
+    return served.replace('"./feed.js"', f'"{module}"')
 
 
 @pytest.mark.parametrize("example", examples("python"), ids=str)
@@ -224,7 +226,8 @@ def node() -> list[str]:
 
 @pytest.mark.parametrize("example", examples("js"), ids=str)
 def test_javascript_examples_run(example: Example, folder: Path, url: str, node: list[str]) -> None:
-    passes([*node, "--eval", local(example.text, url)], folder, url)
+    module = ["--input-type=module"] if example.text.startswith("import ") else []
+    passes([*node, *module, "--eval", local(example.text, url)], folder, url)
 
 
 @pytest.mark.parametrize("command", commands(), ids=str)

@@ -22,7 +22,7 @@ CROSS_CUTTING = {
 }
 """Tests of what is no module."""
 
-OF_THE_WHOLE = {"conformance", "integration", "soak"}
+OF_THE_WHOLE = {"conformance", "integration", "soak", "web"}
 """Folders with tests of the feed as a whole."""
 
 

@@ -91,7 +91,13 @@ def test_the_metadata_says_what_an_installer_needs(metadata: Message) -> None:
 
 
 def test_the_extras_are_those_that_errors_and_documents_name(metadata: Message) -> None:
-    assert set(metadata.get_all("Provides-Extra", [])) == {"tapes", "test", "dev", "bench"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {
+        "tapes",
+        "charts",
+        "test",
+        "dev",
+        "bench",
+    }
 
 
 def test_plain_feed_needs_no_extra_package_to_start(metadata: Message) -> None:
@@ -209,10 +215,10 @@ def test_run_installs_again_only_when_the_settings_changed(checkout: Path) -> No
 def test_run_leaves_the_test_tools_out_until_they_are_needed(checkout: Path) -> None:
     calls = _half_installed(checkout)
     _run_script(checkout)
-    assert ".[tapes]\n" in calls.read_text()
+    assert ".[tapes,charts]\n" in calls.read_text()
     _program(checkout / ".venv" / "bin" / "pytest", 'echo "pytest $*"')
     assert _run_script(checkout, "test", "-k", "x").stdout == "pytest -k x\n"
-    assert ".[tapes,test,dev]\n" in calls.read_text()
+    assert ".[tapes,charts,test,dev]\n" in calls.read_text()
 
 
 def test_run_takes_over_the_lock_of_a_run_that_was_killed(checkout: Path) -> None:

@@ -14,7 +14,7 @@ from feed.errors import ListenError
 from feed.server import descriptors
 from feed.server.exposition import Exposition, Sources
 from feed.server.listener import Listener
-from feed.server.pages import FileHandler, RootHandler
+from feed.server.pages import FILES, ChartsHandler, FileHandler, RootHandler
 from feed.server.probes import HealthHandler, MetricsHandler, ReadyHandler
 from feed.server.turn import Turn
 from feed.server.websocket import StreamHandler
@@ -53,11 +53,12 @@ def application(registry: Registry, sources: Sources = lambda: ()) -> Applicatio
         [
             (r"/", RootHandler, shared),
             (r"/v1/stream", StreamHandler, shared),
-            (r"/(feed\.svg|page\.js|page\.css)", FileHandler),
             (r"/(favicon)\.ico", FaviconHandler),
             (r"/healthz", HealthHandler, probed),
             (r"/readyz", ReadyHandler, probed),
             (r"/metrics", MetricsHandler, {"exposition": Exposition(registry, sources)}),
+            (r"/(lightweight-charts\.js)", ChartsHandler),
+            (FILES, FileHandler),
         ],
         default_handler_class=NotFoundHandler,
         log_function=log_request,

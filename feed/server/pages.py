@@ -3,47 +3,93 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
 
+from feed.server import charts
 from feed.server.websocket import StreamHandler
 
 WEB = files("feed") / "web"
-TYPES = {
+TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self' ws: wss:; frame-ancestors 'none'"
+FILES: Final = r"/([a-z][a-z-]*\.(?:js|css|svg))"
+"""The paths of the files beside the page."""
+
+LIBRARY: Final = "feed.js"
+"""The one file that pages of other origins may import: it holds nothing but the client."""
+
+POLICY: Final = (
+    f"default-src 'none'; script-src 'self'; style-src 'self' {charts.STYLE}; img-src 'self'; "
+    "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
-def send_file(handler: RequestHandler, name: str) -> None:
-    """Answer with one file of `feed/web`, under a policy that forbids everything else."""
-    handler.set_header("Content-Type", TYPES[name[name.rindex(".") :]])
-    handler.set_header("Content-Security-Policy", POLICY)
-    handler.set_header("X-Content-Type-Options", "nosniff")
-    handler.finish((WEB / name).read_bytes())
+class WebHandler(RequestHandler):
+    """Sends files under a policy that forbids everything else.
+
+    Tornado adds an ETag and answers 304 to whoever has that version; `no-cache` makes browsers ask,
+    so that a page is never older than its server.
+    """
+
+    def send(self, name: str, body: bytes) -> None:
+        """Answer with a file."""
+        self.set_header("Content-Type", TYPES[name[name.rindex(".") :]])
+        self.set_header("Content-Security-Policy", POLICY)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.set_header("Cache-Control", "no-cache")
+        if name == LIBRARY:
+            self.set_header("Access-Control-Allow-Origin", "*")
+        self.finish(body)
 
 
-class RootHandler(StreamHandler):
+class RootHandler(WebHandler, StreamHandler):
     """`/`: the stream for a WebSocket client, the page for a browser."""
 
     async def get(self, *_: Any) -> None:
         """Tell the two apart by the Upgrade header."""
         if "Upgrade" in self.request.headers:
-            await super().get()
+            await StreamHandler.get(self)
         else:
-            send_file(self, "index.html")
+            self.send("index.html", (WEB / "index.html").read_bytes())
+
+    def head(self) -> None:
+        """Answer as to a GET of the page; Tornado leaves the body out."""
+        self.send("index.html", (WEB / "index.html").read_bytes())
 
 
-class FileHandler(RequestHandler):
+class FileHandler(WebHandler):
     """The files beside the page."""
 
     def get(self, name: str) -> None:
-        """Send one; the route names those that exist."""
-        send_file(self, name)
+        """Send one.
+
+        Raises:
+            HTTPError: 404, as there is none of this name.
+        """
+        file = WEB / name
+        if not file.is_file():
+            raise HTTPError(404)
+        self.send(name, file.read_bytes())
+
+    head = get
+
+
+class ChartsHandler(WebHandler):
+    """The chart library, which is no part of this package."""
+
+    def get(self, name: str) -> None:
+        """Send it, or say in a sentence what has to be installed."""
+        try:
+            self.send(name, charts.library())
+        except charts.NoCharts as error:
+            self.set_status(404)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.finish(f"{error}\n")
+
+    head = get

@@ -1,0 +1,253 @@
+"""Those parts of feed.js that need no server: they do as the Python client does."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feed.client.commands import Positions, Terms
+from feed.client.events import Disorder, Gap
+from feed.client.ledger import Ledger
+from feed.client.wants import Wants
+from feed.codes import STAY_AWAY
+from feed.protocol.codec import decode, encode, read_command
+from feed.protocol.messages import Subscribe, Unsubscribe
+from feed.ticks import CHANNELS
+from tests.web.javascript import WEB, Script
+
+LEDGER = """
+const told = [];
+const ledger = new own.Ledger((kind, loss) => told.push([kind, loss]));
+for (const [name, argument] of asked) ledger[name](argument);
+return { told, positions: ledger.positions() };
+"""
+WANTS = """
+const wants = new own.Wants();
+for (const [name, ...args] of asked.steps)
+  name === "add" ? wants.add(args[0], new Set(args[1])) : wants.drop(args[0]);
+return wants.commands(asked.epoch, asked.positions);
+"""
+
+
+@pytest.fixture(scope="module")
+def script() -> Iterator[Any]:
+    """Make scripts over feed.js."""
+    made: list[Script] = []
+
+    def make(body: str) -> Script:
+        made.append(Script("feed.js", body))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.end()
+
+
+@pytest.fixture(scope="module")
+def ledger(script: Any) -> Script:
+    return script(LEDGER)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def wants(script: Any) -> Script:
+    return script(WANTS)  # type: ignore[no-any-return]
+
+
+SYMBOLS = st.sampled_from(["A", "B", "A.X"])
+SEQS = st.integers(1, 12)
+
+
+def tick(symbol: str, seq: int, kind: str = "quote") -> dict[str, Any]:
+    own: dict[str, Any] = {"symbol": symbol, "seq": seq, "ts_event": 1, "ts_out": 2}
+    price = {"bid": 1.0, "bid_size": 1, "ask": 1.1, "ask_size": 1}
+    return {"type": kind, **own, **(price if kind == "quote" else {"price": 1.0, "size": 1})}
+
+
+def span(kind: str, symbol: str, ends: tuple[int, int], **rest: Any) -> dict[str, Any]:
+    names = ("first_seq", "last_seq") if kind == "skipped" else ("from_seq", "to_seq")
+    fields = dict(zip(names, sorted(ends), strict=True))
+    return {"type": kind, "channel": "quotes", "symbol": symbol, **fields, **rest}
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.just("take"),
+        st.lists(
+            st.builds(tick, SYMBOLS, SEQS, st.sampled_from(["quote", "trade"])),
+            min_size=1,
+            max_size=8,
+        ),
+    )
+    | st.tuples(
+        st.just("skipped"),
+        st.builds(
+            lambda symbol, ends: span("skipped", symbol, ends, count=1, reason="conflated"),
+            SYMBOLS,
+            st.tuples(SEQS, SEQS),
+        ),
+    )
+    | st.tuples(
+        st.just("resumed"),
+        st.builds(
+            lambda symbol, ends, whole: span("resumed", symbol, ends, complete=whole),
+            SYMBOLS,
+            st.tuples(SEQS, SEQS),
+            st.booleans(),
+        ),
+    )
+    | st.tuples(
+        st.just("snapshot"),
+        st.builds(
+            lambda symbol, seq: {"type": "snapshot", "symbol": symbol, "seqs": {"quotes": seq}},
+            SYMBOLS,
+            SEQS,
+        ),
+    )
+    | st.tuples(st.just("welcome"), st.sampled_from(["e1", "e1", "e2"]))
+    | st.tuples(
+        st.just("keep"),
+        st.fixed_dictionaries({"quotes": st.lists(st.sampled_from(["A", "B", "A*", "*"]))}),
+    ),
+    max_size=25,
+)
+
+
+def python_account(steps: list[tuple[str, Any]]) -> dict[str, Any]:
+    told: list[Gap | Disorder] = []
+    ledger = Ledger(told.append)
+    for name, argument in steps:
+        if name == "take":
+            ledger.take(decode(msgspec.json.encode(argument)))  # type: ignore[arg-type]
+        elif name in ("welcome", "keep"):
+            getattr(ledger, name)(argument)
+        else:
+            getattr(ledger, name)(decode(msgspec.json.encode(argument)))
+    losses = [
+        ["gap", {**msgspec.to_builtins(own), "count": own.count, "told": own.told}]
+        if isinstance(own, Gap)
+        else ["disorder", msgspec.to_builtins(own)]
+        for own in told
+    ]
+    return {"told": losses, "positions": ledger.positions()}
+
+
+@settings(deadline=None)
+@given(STEPS)
+def test_its_ledger_tells_what_the_python_ledger_tells(
+    ledger: Script, steps: list[tuple[str, Any]]
+) -> None:
+    assert ledger.ask(steps) == python_account(steps)
+
+
+NAMES = st.lists(st.sampled_from(["A", "B", "AB", "C", "A*", "*"]), min_size=1, unique=True)
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "drop"]),
+        NAMES,
+        st.lists(st.sampled_from(CHANNELS), min_size=1, unique=True),
+        st.sampled_from(["adaptive", "all", "latest"]),
+    ),
+    max_size=6,
+)
+POSITIONS = st.dictionaries(
+    st.sampled_from(["quotes", "trades"]),
+    st.dictionaries(st.sampled_from(["A", "AB", "B", "C", "D"]), SEQS, min_size=1),
+)
+
+
+@settings(deadline=None)
+@given(CHANGES, POSITIONS)
+def test_it_asks_anew_for_what_the_python_client_asks_for(
+    wants: Script, changes: list[Any], positions: dict[str, dict[str, int]]
+) -> None:
+    expected, steps = Wants(), []
+    for name, symbols, channels, delivery in changes:
+        terms = {"delivery": delivery, "interval_ms": 250, "snapshot": True}
+        steps.append([name, {"symbols": symbols, "channels": channels, **terms}, []])
+        if name == "add":
+            expected.add(channels, symbols, Terms(delivery))
+        else:
+            expected.drop(channels, symbols)
+    asked = {"steps": steps, "epoch": "e1", "positions": positions}
+    commands = [read_command(encode(own)) for own in wants.ask(asked)]
+    assert commands == list(expected.commands(Positions("e1", positions)))
+
+
+def test_ten_thousand_symbols_are_asked_for_in_commands_that_the_server_takes(
+    wants: Script,
+) -> None:
+    symbols = [f"SYMBOL-{number:033d}" for number in range(10_000)]
+    terms = {"delivery": "all", "interval_ms": 250, "snapshot": True}
+    positions = {"quotes": dict.fromkeys(symbols, 2**53)}
+    for names in (symbols, ["*"]):
+        steps = [["add", {"symbols": names, "channels": ["quotes"], **terms}, []]]
+        told = wants.ask({"steps": steps, "epoch": "e1", "positions": positions})
+        assert max(len(encode(own)) for own in told) < 65_536
+        commands = [read_command(encode(own)) for own in told]
+        resumed = [
+            name
+            for own in commands
+            if isinstance(own, Subscribe) and own.resume
+            for name in own.resume.quotes
+        ]
+        assert resumed == symbols
+        assert any(isinstance(own, Unsubscribe) for own in commands) == (names == ["*"])
+
+
+def test_it_stays_away_after_the_same_codes_as_every_client(script: Any) -> None:
+    found = script("return asked.filter(own.stayAway);").ask(list(range(1000, 5000)))
+    assert set(found) == STAY_AWAY
+
+
+def test_waits_grow_up_to_half_a_minute_and_are_drawn_from_zero_on(script: Any) -> None:
+    draw = script("return own.delayMs(asked[0], asked[1]);")
+    assert [draw.ask([n, 1]) for n in (0, 1, 2, 7, 2000)] == [250, 500, 1000, 30000, 30000]
+    assert draw.ask([5, 0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://127.0.0.1/", "url must begin with ws:// or wss://, was 'http://127.0.0.1/'"),
+        ("ws://127.0.0.1/", "this JavaScript has no WebSocket: give one"),
+    ],
+)
+def test_what_cannot_connect_says_so_at_once(script: Any, url: str, message: str) -> None:
+    bare = script(
+        "globalThis.WebSocket = undefined;"
+        "try { own.connect(asked); } catch (error) { return error.message; }"
+    )
+    assert bare.ask(url).startswith(message)
+
+
+COMPILER = ["--strict", "--target", "es2022", "--module", "esnext", "--lib"]
+COMPILER += ["es2022,dom,dom.iterable"]
+
+
+def test_its_types_are_sound_and_declared(npm_packages: Path, tmp_path: Path) -> None:
+    """A program that uses the declarations wrongly is refused, so they say something."""
+    compiler = [str(npm_packages / "node_modules" / ".bin" / "tsc"), *COMPILER]
+    declare = ["--allowJs", "--checkJs", "--declaration", "--emitDeclarationOnly", "--outDir", "."]
+    made = subprocess.run(
+        [*compiler, *declare, str(WEB / "feed.js")],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert made.stdout == ""
+    (tmp_path / "use.ts").write_text(
+        'import { connect } from "./feed.js";\n'
+        'const feed = connect("ws://127.0.0.1", { symbols: "A" });\n'
+        'feed.on("gap", (gap) => gap.first_seq.toFixed());\n'
+        'feed.on("gap", (gap) => gap.firstSeq);\n'
+    )
+    used = subprocess.run(
+        [*compiler, "--noEmit", "use.ts"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert used.stdout.count("error") == 1
+    assert "use.ts(4,29)" in used.stdout
