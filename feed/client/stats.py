@@ -77,6 +77,10 @@ class Stats:
         self.stale = 0
         self.latencies = Latencies()
 
+    def __repr__(self) -> str:
+        counts = (f"{name}={getattr(self, name)}" for name in self.__slots__ if name != "latencies")
+        return f"Stats({', '.join(counts)}, latency={self.latency})"
+
     @property
     def latency(self) -> Latency | None:
         """Percentiles of the recent latencies, or None before the first tick."""

@@ -1,7 +1,8 @@
-"""Tell the interval of bars that do not say it."""
+"""Intervals of bars: how long they are, and which one bars have that do not say it."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,33 @@ from feed.tape.columns import Indexes
 _NS_PER_S: Final = 1_000_000_000
 _DAY_S: Final = 86_400
 _UNITS: Final = ((_DAY_S, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+_INTERVAL: Final = re.compile(r"([1-9]\d{0,8}) ?(ms|s|min|m|h|d)", re.IGNORECASE)
+_UNIT_NS: Final = {
+    "ms": 1_000_000,
+    "s": _NS_PER_S,
+    "min": 60 * _NS_PER_S,
+    "m": 60 * _NS_PER_S,
+    "h": 3_600 * _NS_PER_S,
+    "d": _DAY_S * _NS_PER_S,
+}
+
+
+def length_ns(interval: str) -> int | None:
+    """Give the length of an interval such as 1s, 5m, 5min, 1h or 1d.
+
+    None when it has no fixed one, as 1mo, or is none at all. A capital M is a month elsewhere, and
+    nothing here.
+    """
+    found = _INTERVAL.fullmatch(interval)
+    if found is None or found[2] == "M":
+        return None
+    return int(found[1]) * _UNIT_NS[found[2].lower()]
+
+
+def same_interval(one: str, other: str) -> bool:
+    """Tell whether two names, such as 1m and 1min, mean the same interval."""
+    return one == other or (length_ns(one) is not None and length_ns(one) == length_ns(other))
 
 
 def infer_interval(times: Times, codes: Indexes, *, dates: bool) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from feed.tape.intervals import infer_interval
+from feed.tape.intervals import infer_interval, length_ns, same_interval
 
 S = 1_000_000_000
 
@@ -37,3 +37,22 @@ def test_one_date_alone_is_a_day_and_one_time_alone_is_unknown() -> None:
 
 def test_steps_that_are_no_whole_seconds_are_unknown() -> None:
     assert infer_interval(np.array([0, S // 2]), np.zeros(2, np.int32), dates=False) is None
+
+
+@pytest.mark.parametrize(
+    ("interval", "seconds"),
+    [("1s", 1), ("250ms", 0.25), ("5m", 300), ("5min", 300), ("1h", 3600), ("1D", 86_400)],
+)
+def test_an_interval_has_a_length(interval: str, seconds: float) -> None:
+    assert length_ns(interval) == seconds * 1_000_000_000
+
+
+@pytest.mark.parametrize("text", ["", "s", "0s", "-1s", "1.5s", "1mo", "1M", "1w", "soon"])
+def test_what_has_no_fixed_length_has_none(text: str) -> None:
+    assert length_ns(text) is None
+
+
+def test_names_of_one_interval_are_the_same() -> None:
+    assert same_interval("1m", "1min")
+    assert same_interval("1mo", "1mo")
+    assert not same_interval("1mo", "1w")

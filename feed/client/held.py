@@ -1,0 +1,86 @@
+"""The ticks that a program holds of a feed: written by the thread that reads, read by any other."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from feed.tape.ring import COLUMNS, Columns, Ring, Symbols
+from feed.ticks import CHANNEL_OF, Tick
+
+LOOK_INTERVAL_S: Final = 0.5
+"""How often somebody who waits looks whether the sources have ended."""
+
+
+class Held:
+    """The ticks held of every channel, and those who wait for more; one thread takes them in.
+
+    Attributes:
+        count: how many have ever come.
+    """
+
+    def __init__(self, max_ticks: int) -> None:
+        self.symbols = Symbols()
+        self._rings = {kind: Ring(kind, self.symbols, max_ticks) for kind in COLUMNS}
+        self.count = 0
+        self._awaited: float = math.inf
+        self._ended = False
+        self._reached = threading.Condition()
+
+    def columns(self, kind: type) -> Columns:
+        """Give the ticks of a kind."""
+        return self._rings[kind].columns
+
+    def by_channel(self) -> list[tuple[str, Ring]]:
+        """Give the rings that hold anything, by channel."""
+        return [(CHANNEL_OF[kind], ring) for kind, ring in self._rings.items() if len(ring)]
+
+    def take(self, ticks: list[Tick]) -> None:
+        """Append ticks in the order they came."""
+        kinds = set(map(type, ticks))
+        for kind in kinds:
+            own = ticks if len(kinds) == 1 else [tick for tick in ticks if type(tick) is kind]
+            self._rings[kind].extend(own)
+        self.count += len(ticks)
+        if self.count >= self._awaited:
+            self._let_go()
+
+    def end(self) -> None:
+        """Let everybody go who waits: no more will come."""
+        self._ended = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        with self._reached:
+            self._awaited = math.inf
+            self._reached.notify_all()
+
+    def wait(self, n: int | None, seconds: float | None, quiet: Callable[[], bool]) -> int:
+        """Wait for so many more ticks, or until time is up or none will come; gives how many came.
+
+        Args:
+            n: how many; None is more than will ever come.
+            seconds: how long; None is without end.
+            quiet: tells, from time to time, whether the sources have ended.
+        """
+        first = self.count
+        wanted = math.inf if n is None else first + n
+        deadline_s = math.inf if seconds is None else time.monotonic() + seconds
+        while not self._ended and self.count < wanted:
+            before = self.count
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                break
+            self._pause(wanted, min(left_s, LOOK_INTERVAL_S))
+            if n is not None and self.count == before and quiet():
+                break
+        return self.count - first
+
+    def _pause(self, wanted: float, seconds: float) -> None:
+        with self._reached:
+            self._awaited = min(self._awaited, wanted)
+            if not self._ended and self.count < wanted:
+                self._reached.wait(seconds)

@@ -1,0 +1,194 @@
+"""Ticks as DataFrames while they come: what a notebook or a script holds of a running feed."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from feed.client.aio import Connection, Strings, connect
+from feed.client.held import Held
+from feed.client.stats import Stats
+from feed.client.worker import Worker
+from feed.errors import SettingError
+from feed.protocol.messages import Rejection, Subscribed
+from feed.tape.frames import bars_frame, frame, last_frame
+from feed.tape.ring import Columns, Symbols, columns_of
+from feed.ticks import CHANNEL_OF, Bar, Quote, Status, Trade
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_TICKS: Final = 1_000_000
+
+
+class Live:
+    """A feed's ticks, collected in the background: `live = feed.Live(url, ["AAPL", "MSFT"])`.
+
+    A thread of its own reads, also while a cell computes or sleeps. Frames are of what has come up
+    to now and do not change afterwards. Use it in a `with` statement or call `close`; it also ends
+    when it is garbage (as when its cell is run again) and with the kernel.
+
+    Args:
+        url: such as ws://127.0.0.1:8080.
+        symbols: names, prefixes such as `BTC*`, or `*`; `subscribe` adds more at any time.
+        channels: of quotes, trades, bars and status.
+        max_ticks: how many of each channel are held; older ones are dropped.
+        options: as in `feed.connect`, such as `delivery`, `token` or `wait_for_server`.
+
+    Raises:
+        ConnectionFailed: it cannot connect. An error later on is raised by the next call.
+        SettingError: an argument is not allowed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        symbols: Strings = (),
+        *,
+        channels: Strings = ("quotes", "trades"),
+        max_ticks: int = MAX_TICKS,
+        **options: Any,
+    ) -> None:
+        if max_ticks < 1:
+            raise SettingError("max_ticks", f"must be 1 or more, was {max_ticks}")
+        connection = connect(url, symbols, channels=channels, **options)
+        self._begin(url, connection, max_ticks)
+
+    def _begin(self, name: str, connection: Connection, max_ticks: int) -> None:
+        self._name = name
+        self._told = False
+        self._connection = connection
+        self._held = Held(max_ticks)
+        self._worker = Worker(connection, self._held.take, self._held.end)
+        self._finish = weakref.finalize(self, self._worker.stop)  # also at the interpreter's exit
+        self._worker.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection; what is held stays."""
+        self._finish()
+
+    def __repr__(self) -> str:
+        state = "live" if self.connected else "connecting" if self._worker.running else "closed"
+        held = ", ".join(f"{len(ring):,} {name}" for name, ring in self._held.by_channel())
+        return f"<feed.Live {self._name} {state}: {held or 'no ticks yet'}>"
+
+    # Ticks
+
+    @property
+    def quotes(self) -> pd.DataFrame:
+        """The quotes held, in the order they came."""
+        return self._frame(Quote)
+
+    @property
+    def trades(self) -> pd.DataFrame:
+        """The trades held, in the order they came."""
+        return self._frame(Trade)
+
+    @property
+    def status(self) -> pd.DataFrame:
+        """The changes of trading status held; subscribe to the channel `status` to have any."""
+        return self._frame(Status)
+
+    def bars(self, interval: str) -> pd.DataFrame:
+        """Give bars such as 1s or 5min: the feed's own of that interval, else made of ticks held.
+
+        Subscribe to the channel `bars` to have the feed's own, which are of 1s and 1m. The others
+        are made of trades, or of mid-quotes where a symbol has no trades (`basis`); the last one of
+        each symbol is still open.
+        """
+        self._check()
+        bars, trades, quotes = (self._held.columns(kind) for kind in (Bar, Trade, Quote))
+        return bars_frame(bars, trades, quotes, interval)
+
+    @property
+    def last(self) -> pd.DataFrame:
+        """The newest quote and trade of each symbol, one row per symbol, snapshots included."""
+        self._check()
+        return last_frame(self._newest(Quote), self._newest(Trade))
+
+    def wait(self, n: int | None = None, seconds: float | None = None) -> int:
+        """Wait for `n` more ticks, at most `seconds`; gives how many came meanwhile.
+
+        It also returns when no more can come: the feed's sources have ended, or it is closed.
+
+        Raises:
+            FeedError: why the connection has ended.
+        """
+        if n is None and seconds is None:
+            raise SettingError("n", "or seconds must be given")
+        came = self._held.wait(n, seconds, lambda: self._quiet)
+        self._check()
+        return came
+
+    # Subscriptions
+
+    def subscribe(self, symbols: Strings, **terms: Any) -> Subscribed:
+        """Ask for more, or for other terms; the arguments are those of `Connection.subscribe`."""
+        return self._worker.call(lambda: self._connection.subscribe(symbols, **terms))
+
+    def unsubscribe(self, symbols: Strings, *, channels: Strings | None = None) -> Subscribed:
+        """Ask for less, on all channels unless some are named; what is held stays."""
+        return self._worker.call(lambda: self._connection.unsubscribe(symbols, channels=channels))
+
+    @property
+    def subscriptions(self) -> dict[str, list[str]]:
+        """What the server last said it sends: channel -> names and patterns."""
+        return self._connection.subscriptions
+
+    @property
+    def rejected(self) -> list[Rejection]:
+        """The symbols that were asked for and are not sent, with the reason."""
+        return self._connection.rejected
+
+    # What is known
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._worker.running and self._connection.connected
+
+    @property
+    def stats(self) -> Stats:
+        """Counts and latencies since the first connection."""
+        return self._connection.stats
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Each source's state, as the last heartbeat had it: live, paused, ended or stalled."""
+        return self._connection.sources
+
+    @property
+    def symbols(self) -> list[str]:
+        """The symbols of which ticks have come, sorted."""
+        return sorted(self._held.symbols)
+
+    @property
+    def _quiet(self) -> bool:
+        states = self.sources.values()
+        return bool(states) and all(state == "ended" for state in states)
+
+    def _frame(self, kind: type) -> pd.DataFrame:
+        self._check()
+        return frame(self._held.columns(kind))
+
+    def _newest(self, kind: type) -> Columns:
+        channel = CHANNEL_OF[kind]
+        names = {*self._connection.snapshots.copy(), *list(self._held.symbols)}
+        found = (self._connection.last(name, channel) for name in names)
+        ticks = [tick for tick in found if tick is not None]
+        symbols = Symbols()
+        arrays = columns_of(kind, ticks, symbols)
+        return Columns(kind, tuple(symbols), arrays)
+
+    def _check(self) -> None:
+        """Raise why the connection has ended, once: what is held can be had afterwards."""
+        failure = self._worker.failure
+        if failure is not None and not self._told:
+            self._told = True
+            raise failure

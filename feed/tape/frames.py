@@ -1,0 +1,111 @@
+"""Columns of ticks as DataFrames, the same ones whether they were recorded or came a moment ago."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from feed.errors import SettingError
+from feed.tape.block import VALUE_COLUMNS
+from feed.tape.intervals import length_ns, same_interval
+from feed.tape.resample import BAR_COLUMNS, resample
+from feed.tape.ring import Columns
+
+
+def frame(columns: Columns) -> pd.DataFrame:
+    """Give ticks of one kind as a DataFrame, in the order they came.
+
+    The index is `ts_event` (UTC, nanoseconds), `symbol` is categorical, and `ts_out` is NaT where
+    nobody published the tick. Frames of one feed or tape share their categories, so that they can
+    be merged `by="symbol"`. A million rows take milliseconds, as no column is copied. Writing to
+    the frame copies what is written to first.
+    """
+    names = [name for name in columns.arrays if name != "ts_event"]
+    return _frame(columns, {name: columns[name] for name in names})
+
+
+def bars_frame(bars: Columns, trades: Columns, quotes: Columns, interval: str) -> pd.DataFrame:
+    """Give bars of an interval: those that came as such, or else made from these ticks.
+
+    Raises:
+        SettingError: it is no interval.
+    """
+    labels = [own for own in set(bars["interval"]) if same_interval(own, interval)]
+    if labels:
+        found = bars.take(np.isin(bars["interval"], labels))
+        return _frame(found, {name: found[name] for name in BAR_COLUMNS})
+    interval_ns = length_ns(interval)
+    if interval_ns is None:
+        raise SettingError("interval", f"must be such as 1s, 5min, 1h or 1d, was {interval!r}")
+    made = resample(trades, quotes, interval_ns)
+    found = Columns(bars.kind, quotes.names, made)
+    return _frame(found, {name: made[name] for name in BAR_COLUMNS})
+
+
+def last_frame(quotes: Columns, trades: Columns) -> pd.DataFrame:
+    """Give the table of last values out of at most one quote and one trade of each symbol."""
+    sides = [_side(quotes, "quote"), _side(trades, "trade")]
+    return sides[0].join(sides[1], how="outer").sort_index()
+
+
+def last_rows(columns: Columns, rows: int) -> Columns:
+    """Give the last of the first so many rows of each symbol."""
+    newest = np.full(len(columns.names), -1)
+    newest[columns["symbol"][:rows]] = np.arange(rows)
+    return columns.take(newest[newest >= 0])
+
+
+def moment_ns(time: object, name: str = "time") -> int:
+    """Read a moment: a text, a datetime or a Timestamp (UTC where it has no zone), or nanoseconds.
+
+    Raises:
+        SettingError: it is none.
+    """
+    try:
+        stamp = pd.Timestamp(time)  # type: ignore[arg-type]
+        if not pd.isna(stamp):
+            stamp = stamp.tz_localize("UTC") if stamp.tz is None else stamp
+            return int(stamp.as_unit("ns").value)
+    except (ValueError, TypeError):
+        pass
+    allowed = "a time such as 2026-01-05T14:30:00 (UTC) or integer nanoseconds since 1970"
+    raise SettingError(name, f"must be {allowed}, was {time!r}")
+
+
+def times_of(ns: NDArray[Any]) -> pd.DatetimeIndex:
+    """Give nanoseconds as times in UTC."""
+    return pd.DatetimeIndex(ns.view("M8[ns]"), copy=False).tz_localize("UTC")
+
+
+def _frame(columns: Columns, arrays: dict[str, NDArray[Any]]) -> pd.DataFrame:
+    values: dict[str, Any] = dict(arrays)
+    values["symbol"] = pd.Categorical.from_codes(
+        arrays["symbol"],
+        pd.Index(columns.names, dtype=object if not columns.names else None),
+        validate=False,
+    )
+    if "ts_out" in arrays:
+        values["ts_out"] = times_of(arrays["ts_out"])
+    index = times_of(columns["ts_event"]).rename("ts_event")
+    return _on_write_copied(pd.DataFrame(values, index=index, copy=False))
+
+
+def _on_write_copied(shared: pd.DataFrame) -> pd.DataFrame:
+    """Give the frame such that pandas copies a column before it writes to it.
+
+    pandas does so for columns that another frame has as well, as long as that frame lives; so it is
+    hung on the one that is given. (Without that, writing fails, as the arrays are read-only.)
+    """
+    given = shared.copy(deep=False)
+    object.__setattr__(given, "_shared", shared)
+    return given
+
+
+def _side(columns: Columns, word: str) -> pd.DataFrame:
+    values: dict[str, Any] = {name: columns[name] for name in VALUE_COLUMNS[columns.kind]}
+    values[f"{word}_ts_event"] = times_of(columns["ts_event"])
+    symbols = np.array(columns.names, dtype=object)[columns["symbol"]]
+    return pd.DataFrame(values, index=pd.Index(symbols, name="symbol", dtype="str"))

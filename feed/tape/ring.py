@@ -1,0 +1,170 @@
+"""Ticks of one kind as columns that grow at one end: what tapes and live frames have in common.
+
+One thread writes and any other reads without a lock. Rows are written behind the last one that is
+published, and a published row is never written again: when an array is full, the rows to be kept
+move to another. So what a reader was given stays as it is, and no row is ever copied for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feed.tape.block import VALUE_COLUMNS
+from feed.ticks import Bar, Quote, Status, Tick, Trade
+
+Arrays = dict[str, NDArray[Any]]
+
+UNKNOWN_NS: Final = int(np.iinfo(np.int64).min)
+"""A time that is not known: numpy's and pandas' NaT."""
+
+_FIRST_ROWS: Final = 4096
+_TEXTS: Final = frozenset({"interval", "status", "reason", "basis"})
+
+
+def _dtypes(*values: str) -> dict[str, Any]:
+    kinds = {name: object if name in _TEXTS else np.float64 for name in values}
+    return {"symbol": np.int32, "seq": np.int64, "ts_event": np.int64, **kinds, "ts_out": np.int64}
+
+
+COLUMNS: Final[dict[type, dict[str, Any]]] = {
+    Quote: _dtypes(*VALUE_COLUMNS[Quote]),
+    Trade: _dtypes(*VALUE_COLUMNS[Trade]),
+    Bar: _dtypes(*VALUE_COLUMNS[Bar], "basis"),
+    Status: _dtypes(*VALUE_COLUMNS[Status]),
+}
+"""The columns of each kind, in order, and what they hold; `symbol` is a code."""
+
+
+class Symbols(dict[str, int]):
+    """Each symbol's code; one that is looked up for the first time gets the next."""
+
+    def __missing__(self, symbol: str) -> int:
+        code = self[symbol] = len(self)
+        return code
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Rows of one kind of tick, in the order they came; the arrays are not to be written to.
+
+    Attributes:
+        kind: Quote, Trade, Bar or Status.
+        names: each symbol by its code.
+        arrays: by the names in `COLUMNS[kind]`.
+    """
+
+    kind: type
+    names: tuple[str, ...]
+    arrays: Arrays
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.arrays[name]
+
+    def __len__(self) -> int:
+        return len(self.arrays["seq"])
+
+    def take(self, rows: Any) -> Columns:
+        """Give the rows that an index, a mask or a slice picks."""
+        return Columns(self.kind, self.names, {name: a[rows] for name, a in self.arrays.items()})
+
+
+def columns_of(kind: type, ticks: Sequence[Any], symbols: Symbols) -> Arrays:
+    """Turn ticks of one kind into columns: 0.3 µs for each tick."""
+    arrays: Arrays = {}
+    for name, dtype in COLUMNS[kind].items():
+        pick = _PICK.get(name)
+        values = pick(ticks) if pick else list(map(attrgetter(name), ticks))
+        if name == "symbol":
+            values = [symbols[symbol] for symbol in values]
+        arrays[name] = np.array(values, dtype)  # as float64, None becomes NaN
+    return arrays
+
+
+# A comprehension that names its attribute takes half the time of operator.attrgetter.
+_PICK: Final[dict[str, Callable[[Sequence[Any]], list[Any]]]] = {
+    "symbol": lambda ticks: [tick.symbol for tick in ticks],
+    "seq": lambda ticks: [tick.seq for tick in ticks],
+    "ts_event": lambda ticks: [tick.ts_event for tick in ticks],
+    "bid": lambda ticks: [tick.bid for tick in ticks],
+    "bid_size": lambda ticks: [tick.bid_size for tick in ticks],
+    "ask": lambda ticks: [tick.ask for tick in ticks],
+    "ask_size": lambda ticks: [tick.ask_size for tick in ticks],
+    "price": lambda ticks: [tick.price for tick in ticks],
+    "size": lambda ticks: [tick.size for tick in ticks],
+    "ts_out": lambda ticks: [tick.ts_out for tick in ticks],
+}
+
+
+class Ring:
+    """The newest ticks of one kind.
+
+    Args:
+        kind: Quote, Trade, Bar or Status.
+        symbols: shared by rings whose symbols are to have the same codes.
+        limit: how many rows are kept; None keeps all.
+    """
+
+    def __init__(self, kind: type, symbols: Symbols, limit: int | None = None) -> None:
+        self.kind = kind
+        self._symbols = symbols
+        self._limit = limit
+        empty = {name: np.empty(0, dtype) for name, dtype in COLUMNS[kind].items()}
+        self._published: tuple[Arrays, int, int] = (empty, 0, 0)
+
+    def __len__(self) -> int:
+        _, start, end = self._published
+        return end - self._first(start, end)
+
+    def extend(self, ticks: Sequence[Tick]) -> None:
+        """Append ticks of this ring's kind."""
+        kept = ticks if self._limit is None else ticks[-self._limit :]
+        self.append(columns_of(self.kind, kept, self._symbols))
+
+    def append(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Append rows, given by their columns."""
+        count = len(arrays["seq"])
+        own, start, end = self._room(count)
+        for name, array in own.items():
+            array[end : end + count] = arrays[name]
+        self._published = own, start, end + count
+
+    @property
+    def columns(self) -> Columns:
+        """Give the rows held now; they share the ring's memory."""
+        arrays, start, end = self._published
+        start = self._first(start, end)
+        held = {name: _read_only(array[start:end]) for name, array in arrays.items()}
+        return Columns(self.kind, tuple(self._symbols), held)
+
+    def _first(self, start: int, end: int) -> int:
+        return start if self._limit is None else max(start, end - self._limit)
+
+    def _room(self, count: int) -> tuple[Arrays, int, int]:
+        """Give arrays with room for so many more rows, and the range that is taken in them."""
+        arrays, start, end = self._published
+        if end + count <= len(arrays["seq"]):
+            return self._published
+        kept = end - start
+        if self._limit is not None:
+            kept = min(kept, max(0, self._limit - count))
+        moved = {}
+        for name, array in arrays.items():
+            moved[name] = np.empty(self._size(kept + count), array.dtype)
+            moved[name][:kept] = array[end - kept : end]
+        return moved, 0, kept
+
+    def _size(self, rows: int) -> int:
+        """Give the length of new arrays: they double, up to half more than what is kept."""
+        size = max(2 * rows, _FIRST_ROWS)
+        return size if self._limit is None else max(rows, min(size, self._limit * 3 // 2))
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
