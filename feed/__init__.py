@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from feed.errors import FeedError
@@ -9,6 +11,8 @@ from feed.ticks import Bar, Quote, Status, Tick, Trade
 
 if TYPE_CHECKING:
     from feed.client.aio import connect
+    from feed.client.background import serve_in_background
+    from feed.client.collect import ticks
     from feed.client.live import Live
     from feed.tape.view import open_view as tape
 
@@ -23,21 +27,33 @@ __all__ = [
     "Trade",
     "__version__",
     "connect",
+    "serve_in_background",
     "tape",
+    "ticks",
 ]
 
 _LAZY = {
     "Live": "feed.client.live",
     "connect": "feed.client.aio",
+    "serve_in_background": "feed.client.background",
 }
+
+_CALLED = {"ticks": ("feed.client.collect", "ticks"), "tape": ("feed.tape.view", "open_view")}
+"""Names that are a module and, as `feed.ticks(url, …)` and `feed.tape(path)`, also a function."""
 
 
 def __getattr__(name: str) -> Any:
     """Import what is used on first use, so that `import feed` stays fast."""
-    from importlib import import_module
-
-    if name == "tape":  # the package, which can be called
-        return import_module("feed.tape")
     if name not in _LAZY:
         raise AttributeError(f"module 'feed' has no attribute '{name}'")
     return getattr(import_module(_LAZY[name]), name)
+
+
+class _Called(ModuleType):
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        module, function = _CALLED[self.__name__.removeprefix("feed.")]
+        return getattr(import_module(module), function)(*args, **options)
+
+
+for _name in _CALLED:
+    import_module(f"feed.{_name}").__class__ = _Called

@@ -58,6 +58,12 @@ class ListenError(FeedError):
     code = "cannot_listen"
 
 
+class BackgroundError(FeedError):
+    """A feed could not be started in a process of its own."""
+
+    code = "cannot_serve"
+
+
 class StateError(FeedError):
     """The folder that keeps state over a restart cannot be used.
 

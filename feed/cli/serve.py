@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
+import sys
+import threading
 from dataclasses import fields
 from typing import Any
 
@@ -59,6 +63,11 @@ def add(commands: Any) -> None:
             group.add_argument(f"--{own.name.replace('_', '-')}", **_argument(own))
     parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
     parser.add_argument(
+        "--stop-on-eof",
+        action="store_true",
+        help="stop when standard input ends, and so with the program that writes to it",
+    )
+    parser.add_argument(
         "--show-settings",
         nargs="?",
         const="table",
@@ -96,10 +105,19 @@ def run(args: argparse.Namespace) -> int:
     from feed.node import Node
 
     set_up(loaded.settings.log_level)
+    if args.stop_on_eof:
+        threading.Thread(target=stop_on_eof, daemon=True).start()
     node = Node(loaded.settings)
     with watch(node):
         asyncio.run(node.run(announce))
     return 0
+
+
+def stop_on_eof() -> None:
+    """Wait until standard input ends, then stop as if told to by SIGTERM."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def announce(address: str) -> None:

@@ -299,6 +299,12 @@ class Connection:
         return self._conversation.sources
 
     @property
+    def all_ended(self) -> bool:
+        """Whether every source has published its last tick, as the last heartbeat had it."""
+        states = self.sources.values()
+        return bool(states) and all(state == "ended" for state in states)
+
+    @property
     def stats(self) -> Stats:
         """Counts and latencies since the connection was made."""
         return self._conversation.stats

@@ -22,7 +22,7 @@ class Held:
         count: how many have ever come.
     """
 
-    def __init__(self, max_ticks: int) -> None:
+    def __init__(self, max_ticks: int | None) -> None:
         self.symbols = Symbols()
         self._rings = {kind: Ring(kind, self.symbols, max_ticks) for kind in COLUMNS}
         self.count = 0
@@ -58,15 +58,23 @@ class Held:
             self._awaited = math.inf
             self._reached.notify_all()
 
-    def wait(self, n: int | None, seconds: float | None, quiet: Callable[[], bool]) -> int:
-        """Wait for so many more ticks, or until time is up or none will come; gives how many came.
+    def wait(
+        self,
+        n: int | None,
+        seconds: float | None,
+        quiet: Callable[[], bool],
+        *,
+        since: int | None = None,
+    ) -> int:
+        """Wait for so many ticks, or until time is up or none will come; gives how many came.
 
         Args:
             n: how many; None is more than will ever come.
             seconds: how long; None is without end.
             quiet: tells, from time to time, whether the sources have ended.
+            since: the count to begin at; None is the present one.
         """
-        first = self.count
+        first = self.count if since is None else since
         wanted = math.inf if n is None else first + n
         deadline_s = math.inf if seconds is None else time.monotonic() + seconds
         while not self._ended and self.count < wanted:

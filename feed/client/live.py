@@ -122,7 +122,7 @@ class Live:
         """
         if n is None and seconds is None:
             raise SettingError("n", "or seconds must be given")
-        came = self._held.wait(n, seconds, lambda: self._quiet)
+        came = self._held.wait(n, seconds, lambda: self._connection.all_ended)
         self._check()
         return came
 
@@ -167,11 +167,6 @@ class Live:
     def symbols(self) -> list[str]:
         """The symbols of which ticks have come, sorted."""
         return sorted(self._held.symbols)
-
-    @property
-    def _quiet(self) -> bool:
-        states = self.sources.values()
-        return bool(states) and all(state == "ended" for state in states)
 
     def _frame(self, kind: type) -> pd.DataFrame:
         self._check()

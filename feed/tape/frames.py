@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,23 @@ def moment_ns(time: object, name: str = "time") -> int:
         pass
     allowed = "a time such as 2026-01-05T14:30:00 (UTC) or integer nanoseconds since 1970"
     raise SettingError(name, f"must be {allowed}, was {time!r}")
+
+
+def joined_frame(parts: Sequence[Columns], kinds: Sequence[type]) -> pd.DataFrame:
+    """Give ticks of several kinds as one DataFrame, whose column `type` tells them apart.
+
+    Args:
+        parts: the columns of each kind, which may have more rows than are wanted.
+        kinds: the kind of each row wanted, in order.
+    """
+    order = np.array(kinds, dtype=object)
+    frames, places = [], []
+    for columns in parts:
+        places.append(np.flatnonzero(order == columns.kind))
+        own = frame(columns.take(slice(len(places[-1]))))
+        own.insert(0, "type", columns.kind.__struct_config__.tag)  # type: ignore[attr-defined]
+        frames.append(own)
+    return pd.concat(frames).iloc[np.argsort(np.concatenate(places))]
 
 
 def times_of(ns: NDArray[Any]) -> pd.DatetimeIndex:
