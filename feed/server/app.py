@@ -11,11 +11,13 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from feed.errors import ListenError
-from feed.server import descriptors
+from feed.history.log import Log
+from feed.server import descriptors, reads
 from feed.server.exposition import Exposition, Sources
 from feed.server.listener import Listener
 from feed.server.pages import FILES, ChartsHandler, FileHandler, RootHandler
 from feed.server.probes import HealthHandler, MetricsHandler, ReadyHandler
+from feed.server.rest import UnknownHandler
 from feed.server.turn import Turn
 from feed.server.websocket import StreamHandler
 from feed.sessions.registry import Registry
@@ -40,6 +42,7 @@ def application(registry: Registry, sources: Sources = lambda: ()) -> Applicatio
     """Build the routes."""
     shared = {"registry": registry, "turn": Turn(asyncio.get_running_loop())}
     probed = {"registry": registry, "sources": sources}
+    observed = {"registry": registry, "exposition": Exposition(registry, sources)}
     metrics = registry.hub.metrics
 
     def log_request(handler: RequestHandler) -> None:
@@ -54,9 +57,11 @@ def application(registry: Registry, sources: Sources = lambda: ()) -> Applicatio
             (r"/", RootHandler, shared),
             (r"/v1/stream", StreamHandler, shared),
             (r"/(favicon)\.ico", FaviconHandler),
-            (r"/healthz", HealthHandler, probed),
+            (r"/healthz", HealthHandler, {"registry": registry}),
             (r"/readyz", ReadyHandler, probed),
-            (r"/metrics", MetricsHandler, {"exposition": Exposition(registry, sources)}),
+            (r"/metrics", MetricsHandler, observed),
+            *reads.routes(registry, Log(registry.hub, lambda: registry.epoch, registry.clock)),
+            (r"/v1/.+", UnknownHandler, {"registry": registry}),
             (r"/(lightweight-charts\.js)", ChartsHandler),
             (FILES, FileHandler),
         ],

@@ -1,64 +1,54 @@
 """What supervisors, load balancers and Prometheus ask: is it alive, may it have clients, how is it.
 
-None of the three asks who wants to know; docs/OPERATING.md says how to keep them private.
+Whether it is alive and ready is told to everybody; docs/OPERATING.md says how to keep that private.
 """
 
 from __future__ import annotations
 
-from tornado.web import RequestHandler
-
-from feed.protocol.codec import encode
 from feed.server.exposition import Exposition, Sources
+from feed.server.rest import ApiHandler
+from feed.sessions.entitlements import Principal
 from feed.sessions.registry import Registry
 
 
-class ProbeHandler(RequestHandler):
-    """An answer that nobody may keep."""
-
-    def initialize(self, registry: Registry, sources: Sources) -> None:
-        """Take what the application was built with."""
-        self._registry = registry
-        self._sources = sources
-        self.set_header("Cache-Control", "no-store")
-
-    def say(self, **fields: object) -> None:
-        """Answer with a JSON object."""
-        self.set_header("Content-Type", "application/json")
-        self.finish(encode(fields) + b"\n")
-
-
-class HealthHandler(ProbeHandler):
+class HealthHandler(ApiHandler):
     """`/healthz`: 200 while the event loop turns; who gets no answer should restart the process."""
+
+    def asks(self) -> Principal:
+        """Ask nobody."""
+        return self.registry.anonymous
 
     def get(self) -> None:
         """Say so."""
-        self.say(status="ok")
+        self.set_header("Cache-Control", "no-store")
+        self.say({"status": "ok"})
 
 
-class ReadyHandler(ProbeHandler):
+class ReadyHandler(HealthHandler):
     """`/readyz`: 200 while new clients are welcome and get ticks, else 503 and why not."""
+
+    def initialize(self, registry: Registry, sources: Sources) -> None:  # type: ignore[override]
+        """Take what the application was built with."""
+        super().initialize(registry)
+        self._sources = sources
 
     def get(self) -> None:
         """Tell every reason that holds."""
-        reasons = list(self._reasons())
-        self.set_status(503 if reasons else 200)
-        self.say(ready=not reasons, reasons=reasons, sources=self._states())
-
-    def _states(self) -> dict[str, str]:
-        return {own.name: own.state for own in self._sources()}
-
-    def _reasons(self) -> list[str]:
-        reasons = ["draining"] if self._registry.draining else []
-        if "live" not in self._states().values():
+        states = {own.name: own.state for own in self._sources()}
+        reasons = ["draining"] if self.registry.draining else []
+        if "live" not in states.values():
             reasons.append("no source is live")
-        return reasons
+        self.set_status(503 if reasons else 200)
+        self.set_header("Cache-Control", "no-store")
+        self.say({"ready": not reasons, "reasons": reasons, "sources": states})
 
 
-class MetricsHandler(RequestHandler):
+class MetricsHandler(ApiHandler):
     """`/metrics`: see `feed.server.exposition`."""
 
-    def initialize(self, exposition: Exposition) -> None:
+    def initialize(self, registry: Registry, exposition: Exposition) -> None:  # type: ignore[override]
         """Take what the application was built with."""
+        super().initialize(registry)
         self._exposition = exposition
 
     def get(self) -> None:

@@ -22,6 +22,7 @@ class FakeRegistry:
         self.hub = self
         self.metrics = Metrics(sessions_opened=sessions)
         self.beat_interval_s = 0.005
+        self.clock = None
         self.lags_ms: list[float] = []
         self.sessions = sessions
         self.leave_per_step = leave_per_step

@@ -1,0 +1,242 @@
+"""The read half of the HTTP API: symbols, snapshots, ticks and bars; docs/HTTP.md.
+
+A client that may not have a symbol is told the same as for one that does not exist, and a delayed
+principal sees the log as it was then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from itertools import islice
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from tornado.iostream import StreamClosedError
+
+from feed import codes
+from feed.errors import MissingExtraError
+from feed.history.log import Log, Page
+from feed.history.want import Want, read_position
+from feed.protocol.codec import describe
+from feed.protocol.messages import Snapshot
+from feed.server import rest
+from feed.server.formats import FORMATS, Writer, accepted
+from feed.server.rest import ApiHandler, Parse, Refused
+from feed.sessions.registry import Registry
+from feed.sessions.requests import read_subscriptions
+from feed.ticks import CHANNELS, Tick
+
+log = logging.getLogger(__name__)
+
+LIMIT: Final = 1_000
+LIMIT_MAX: Final = 100_000
+SYMBOLS_MAX: Final = 1_000
+CHUNK_TICKS: Final = 500
+"""Encoded between two turns of the event loop: a fraction of a millisecond."""
+WHOLE_TICKS: Final = 2_000
+"""Up to here a body is made before it is sent, so that it has an ETag and a Link."""
+STALLED_S: Final = 30.0
+"""How long a reader may take none of a body before it is given up."""
+READERS: Final = 64
+"""How many pages may be on their way at a time."""
+
+
+class SymbolsHandler(ApiHandler):
+    """`/v1/symbols`: what there is."""
+
+    parameters: Mapping[str, Parse] = {
+        "filter": str,
+        "limit": rest.whole(1, LIMIT_MAX),
+        "next": rest.symbol,
+    }
+
+    def get(self) -> None:
+        """Give the names in order, from `next` on."""
+        limit = self.query.get("limit", LIMIT_MAX)
+        names = list(islice(self._names(), limit + 1))
+        self.say({"symbols": names[:limit], "next": names[limit] if names[limit:] else None})
+
+    def _names(self) -> Iterator[str]:
+        ticked = {own.symbol for own in self.registry.hub.index.streams() if own.seq}
+        known = ticked | (self.registry.universe.declared or set())
+        wanted, first = self.query.get("filter", "").lower(), self.query.get("next", "")
+        return (own for own in sorted(known) if own >= first and self._takes(own, wanted))
+
+    def _takes(self, name: str, wanted: str) -> bool:
+        if name not in self.principal.subscribe:
+            return False
+        if wanted.endswith("*"):
+            return name.lower().startswith(wanted[:-1])
+        return wanted in name.lower()
+
+
+class SnapshotHandler(ApiHandler):
+    """`/v1/snapshot`: the latest state of some symbols."""
+
+    parameters: Mapping[str, Parse] = {"symbols": str}
+
+    def initialize(self, registry: Registry, log: Log) -> None:  # type: ignore[override]
+        """Take what the application was built with."""
+        super().initialize(registry)
+        self._history = log
+
+    async def get(self) -> None:
+        """Give one snapshot for each symbol, and say which are none."""
+        names = self._names()
+        channels = tuple(own for own in CHANNELS if own in self.principal.channels)
+        asked, rejected = read_subscriptions(
+            names, channels, self.registry.universe, self.principal
+        )
+        snapshots = []
+        for name in dict.fromkeys(own.pattern for own in asked):
+            snapshots.append(self._snapshot(name, channels))
+            await asyncio.sleep(0)
+        epoch = self.registry.epoch
+        self.say({"epoch": epoch, "snapshots": snapshots, "rejected": rejected})
+
+    def _names(self) -> list[str]:
+        names = [own for own in self.query.get("symbols", "").split(",") if own]
+        if not names or len(names) > SYMBOLS_MAX or any("*" in own for own in names):
+            text = f"symbols must be 1 to {SYMBOLS_MAX} names parted by commas"
+            raise Refused(400, rest.BAD_PARAMETER, text)
+        return names
+
+    def _snapshot(self, name: str, channels: tuple[str, ...]) -> Snapshot:
+        return self._history.snapshot(name, channels, self.principal.delay_s)
+
+
+class LogHandler(ApiHandler):
+    """A page of one stream's log."""
+
+    parameters: Mapping[str, Parse] = {
+        "from": rest.time_ns,
+        "to": rest.time_ns,
+        "next": read_position,
+        "limit": rest.whole(1, LIMIT_MAX),
+        "format": rest.choice(*FORMATS),
+    }
+    readers = 0
+
+    def initialize(self, registry: Registry, log: Log) -> None:  # type: ignore[override]
+        """Take what the application was built with."""
+        super().initialize(registry)
+        self._history = log
+
+    async def answer(self, channel: str, symbol: str, interval: str | None = None) -> None:
+        """Find the page and send it in the format that is asked for."""
+        self._check(channel, symbol)
+        format = self._format()
+        want = self._want(channel, symbol, interval)
+        if LogHandler.readers >= READERS:
+            raise Refused(503, rest.BUSY, f"{READERS} pages are on their way, try again")
+        LogHandler.readers += 1
+        try:
+            await self._send(format, want, await self._history.page(want))
+        finally:
+            LogHandler.readers -= 1
+
+    def _check(self, channel: str, symbol: str) -> None:
+        _, rejected = read_subscriptions(
+            [symbol], (channel,), self.registry.universe, self.principal
+        )
+        if rejected or "*" in symbol:
+            code = rejected[0].code if rejected else codes.BAD_SYMBOL
+            text = rejected[0].message if rejected else f"one symbol only, was {describe(symbol)}"
+            raise Refused(400 if code == codes.BAD_SYMBOL else 404, code, text)
+
+    def _want(self, channel: str, symbol: str, interval: str | None) -> Want:
+        return Want(
+            channel,
+            symbol,
+            self.query.get("limit", LIMIT),
+            first=self.query.get("next"),
+            from_ns=self.query.get("from"),
+            to_ns=self.query.get("to"),
+            interval=interval,
+            until_ns=self._history.until_ns(self.principal.delay_s),
+        )
+
+    def _format(self) -> str:
+        self.set_header("Vary", "Accept")
+        format = self.query.get("format") or accepted(self.request.headers.get("Accept", ""))
+        if format is None:
+            types = ", ".join(own for own, _ in FORMATS.values())
+            raise Refused(406, rest.NOT_ACCEPTABLE, f"Accept must allow one of {types}")
+        return str(format)
+
+    async def _send(self, format: str, want: Want, page: Page) -> None:
+        content_type, make = FORMATS[format]
+        self.set_header("Content-Type", content_type)
+        self.set_header("Feed-Epoch", page.epoch)
+        if page.next is not None:
+            query = {**{n: self.get_query_argument(n) for n in self.query}, "next": str(page.next)}
+            self.set_header("Link", f'<{self.request.path}?{urlencode(query)}>; rel="next"')
+        writer = make(want, page)
+        self.write(await self._begun(writer))
+        streamed = len(page.ticks) > WHOLE_TICKS
+        try:
+            for at in range(0, len(page.ticks), CHUNK_TICKS):
+                await self._write(writer, page.ticks[at : at + CHUNK_TICKS], streamed)
+        except StreamClosedError:
+            return
+        except TimeoutError:
+            self.detach().close()
+            log.info("gave up a reader that took nothing of a page for %g s", STALLED_S)
+            return
+        self.finish(await writer.tail())
+
+    async def _begun(self, writer: Writer) -> bytes:
+        try:
+            return await writer.head()
+        except MissingExtraError as error:
+            raise Refused(406, rest.NOT_ACCEPTABLE, str(error)) from None
+
+    async def _write(self, writer: Writer, ticks: list[Tick], streamed: bool) -> None:
+        self.write(await writer.chunk(ticks))
+        if streamed:
+            async with asyncio.timeout(STALLED_S):
+                await self.flush()
+        await asyncio.sleep(0)
+
+
+class TicksHandler(LogHandler):
+    """`/v1/ticks/SYMBOL`."""
+
+    parameters: Mapping[str, Parse] = {**LogHandler.parameters, "channel": rest.channel}
+
+    async def get(self, symbol: str) -> None:
+        """Give ticks of one channel."""
+        await self.answer(self.query.get("channel", "quotes"), symbol)
+
+
+class BarsHandler(LogHandler):
+    """`/v1/bars/SYMBOL`."""
+
+    parameters: Mapping[str, Parse] = {**LogHandler.parameters, "interval": rest.interval}
+
+    async def get(self, symbol: str) -> None:
+        """Give bars of one interval."""
+        await self.answer("bars", symbol, self.query.get("interval", "1m"))
+
+
+class DocumentHandler(ApiHandler):
+    """`/v1/openapi.json`: all of this for programs."""
+
+    def get(self) -> None:
+        """Give the document."""
+        self.finish((files("feed.server") / "openapi.json").read_bytes())
+
+
+def routes(registry: Registry, log: Log) -> list[tuple[str, Any, dict[str, object]]]:
+    """Give the addresses of the API."""
+    shared: dict[str, object] = {"registry": registry, "log": log}
+    return [
+        (r"/v1/openapi\.json", DocumentHandler, {"registry": registry}),
+        (r"/v1/symbols", SymbolsHandler, {"registry": registry}),
+        (r"/v1/snapshot", SnapshotHandler, shared),
+        (r"/v1/ticks/(.+)", TicksHandler, shared),
+        (r"/v1/bars/(.+)", BarsHandler, shared),
+    ]
