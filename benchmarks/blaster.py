@@ -12,10 +12,12 @@ import orjson
 from tornado.websocket import WebSocketProtocol13
 
 from benchmarks.ingest import bursts
-from feed.hub.cohort import batch_frame, batches
+from feed.hub.pending import batch_frame, batches
+from feed.hub.stream import Stream
 from feed.protocol.codec import encode, encode_ticks
 from feed.protocol.frames import text_frame
 from feed.protocol.messages import PROTOCOL_VERSION, Subscribed, Welcome
+from feed.ticks import Tick
 
 BURST = 2_000
 EPOCH = "recorded"
@@ -24,16 +26,17 @@ EPOCH = "recorded"
 def record(ticks: int, *, batched: bool) -> bytes:
     """Give the frames of that many ticks, numbered as a feed numbers them."""
     from feed.clock import SystemClock
+    from feed.hub.index import Index
     from feed.hub.tickerplant import Tickerplant
 
     pieces: list[bytes] = []
 
-    def take(burst: list[object]) -> None:
-        payloads = encode_ticks(burst)  # type: ignore[arg-type]
+    def take(burst: list[Tick], _: list[Stream]) -> None:
+        payloads = encode_ticks(burst)
         frames = map(batch_frame, batches(payloads)) if batched else map(text_frame, payloads)
         pieces.append(b"".join(frames))
 
-    tickerplant = Tickerplant(take, SystemClock())  # type: ignore[arg-type]
+    tickerplant = Tickerplant(Index(), take, SystemClock())
     for burst in bursts(ticks // BURST):
         tickerplant.publish(burst)
     return b"".join(pieces)

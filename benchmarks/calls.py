@@ -1,7 +1,8 @@
 """What the path of a tick costs, counted instead of timed: function calls and new objects.
 
 The counts are the same on every machine, so a test can hold them (tests/test_hot_path.py). They
-are of the hub alone: `receive` and `flush`, eight cohorts that all take every tick, no sockets.
+are of tickerplant and hub: `publish` and `flush`, eight cohorts that all take every tick, no
+sockets.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from feed.clock import SystemClock
 from feed.hub.cohort import Segment
 from feed.hub.hub import Hub
+from feed.hub.pending import Target
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
+from feed.hub.tickerplant import Tickerplant
 from feed.ticks import Quote, Tick
 
 COHORTS = 8
@@ -41,6 +45,11 @@ class Cost:
 class Taker:
     """A member that takes everything."""
 
+    @property
+    def target(self) -> Target:
+        """Be given the bytes directly."""
+        return self.write
+
     def write(self, buffer: bytes) -> int:
         """Take all of it."""
         return len(buffer)
@@ -62,10 +71,11 @@ def fan_out(*, batched: bool, cohorts: int = COHORTS) -> Cost:
         wish = [*names, f"OWN{number}"]
         terms = {Subscription("quotes", name): Terms("adaptive") for name in wish}
         hub.index.cohort(Subscriptions(terms), batched=batched).join(Taker(), behind=False)
+    plant = Tickerplant(hub.index, hub.receive, SystemClock())
     bursts = iter([_burst(names, number) for number in range(BURSTS + 1)])
 
     def turn() -> None:
-        hub.receive(next(bursts))
+        plant.publish(next(bursts))
         hub.flush()
 
     def turns() -> None:

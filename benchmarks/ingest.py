@@ -47,7 +47,7 @@ def publish(count: int = 300) -> dict[str, Any]:
     from feed.hub.tickerplant import Tickerplant
 
     hub = Hub(lambda flush: None)
-    tickerplant = Tickerplant(hub.receive, SystemClock())
+    tickerplant = Tickerplant(hub.index, hub.receive, SystemClock())
     ready = deque(bursts(count))
     total = sum(map(len, ready))
     began_s = time.perf_counter()

@@ -16,6 +16,7 @@ from feed.clock import SystemClock
 from feed.errors import ListenError
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
+from feed.hub.stream import Stream
 from feed.hub.tickerplant import Tickerplant
 from feed.server import descriptors
 from feed.server.lifecycle import Server
@@ -122,7 +123,7 @@ class Node:
         self._flush_interval_s = settings.flush_interval_ms / 1000
         self._clock = SystemClock()
         self._state = _state(settings)
-        self._tickerplant = Tickerplant(self._take, self._clock)
+        self._tickerplant = Tickerplant(self.hub.index, self._take, self._clock)
         if self._state is not None:
             self._state.restore(self.hub, self._tickerplant)
         everybody = anonymous(settings)
@@ -195,12 +196,12 @@ class Node:
         await source.run(cast(Publish, publish))
         log.info("source %s ended", source.name)
 
-    def _take(self, ticks: list[Tick]) -> None:
+    def _take(self, ticks: list[Tick], streams: list[Stream]) -> None:
         """Be the bus of a single node: the hub is right here."""
         if self._state is not None:
             self._state.append(ticks)
         begun_s = perf_counter()
-        self.hub.receive(ticks)
+        self.hub.receive(ticks, streams)
         self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
 
     async def _keep_state(self) -> None:

@@ -101,7 +101,7 @@ class State:
                 hub.restore(ticks)
         clean = self._meta is not None and self._is_whole(self._meta)
         epoch = self._meta.epoch if self._meta and clean else new_epoch()
-        tickerplant.go_on(epoch, hub.index.streams())
+        tickerplant.epoch = epoch
         self._meta = Meta(epoch, clean=False)
         self._write_meta()
         if count:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from feed.hub.hub import Hub
+from feed.hub.pending import Target
 from feed.hub.tickerplant import Tickerplant
 from feed.sessions.entitlements import ANONYMOUS, Principal
 from feed.sessions.limits import Limits
@@ -39,6 +40,10 @@ class FakeTransport:
         self.wants_write = False
         self.finished = False
         self.aborted = False
+
+    @property
+    def target(self) -> Target:
+        return self.write
 
     def write(self, buffer: bytes | memoryview) -> int:
         size = min(len(buffer), self.room)
@@ -96,7 +101,7 @@ class World:
         self.timers: list[tuple[float, Callable[[], None]]] = []
         self.flushes: list[Callable[[], None]] = []
         self.hub = Hub(self.flushes.append, journal_ticks_per_stream=journal_ticks_per_stream)
-        self.tickerplant = Tickerplant(self.hub.receive, self.clock)
+        self.tickerplant = Tickerplant(self.hub.index, self.hub.receive, self.clock)
         self.registry = Registry(
             self.hub,
             self.tickerplant.epoch,

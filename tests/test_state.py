@@ -11,6 +11,7 @@ import pytest
 from feed import state as state_module
 from feed.errors import StateError
 from feed.hub.hub import Hub
+from feed.hub.stream import Stream
 from feed.hub.tickerplant import Tickerplant
 from feed.state import State
 from feed.ticks import Tick
@@ -25,12 +26,12 @@ class Feed:
     def __init__(self, folder: Path) -> None:
         self.hub = Hub(lambda flush: None)
         self.state = State(folder, LIMIT_BYTES)
-        self.plant = Tickerplant(self._take, FakeClock())
+        self.plant = Tickerplant(self.hub.index, self._take, FakeClock())
         self.state.restore(self.hub, self.plant)
 
-    def _take(self, ticks: list[Tick]) -> None:
+    def _take(self, ticks: list[Tick], streams: list[Stream]) -> None:
         self.state.append(ticks)
-        self.hub.receive(ticks)
+        self.hub.receive(ticks, streams)
 
     def publish(self, *symbols: str) -> None:
         self.plant.publish([quote(symbol) for symbol in symbols])

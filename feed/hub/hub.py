@@ -13,10 +13,10 @@ from feed.hub.cohort import Burst, Cohort
 from feed.hub.index import Index
 from feed.hub.journal import Journal
 from feed.hub.last_values import LastValues
+from feed.hub.pending import fan_out
 from feed.hub.stream import Stream
 from feed.metrics import Metrics
 from feed.protocol.codec import encode_ticks
-from feed.protocol.frames import text_frame
 from feed.ticks import Tick, Trade
 
 
@@ -51,28 +51,32 @@ class Hub:
         self._schedule = schedule
         self._scheduled = False
         self._burst = Burst()
-        self._dirty: set[Stream] = set()
+        self._owed: list[Cohort] = []
 
-    def receive(self, ticks: list[Tick]) -> None:
-        """Take a burst of stamped ticks, in order, and owe them to their subscribers."""
-        by_kind, stream_of = self.index.by_kind, self.index.stream_of
+    def receive(self, ticks: list[Tick], streams: list[Stream]) -> None:
+        """Take a burst of stamped ticks, in order, and owe them to their subscribers.
+
+        Args:
+            streams: of each tick, its own.
+        """
         count = self.last_values.count
         wanted: list[Tick] = []
-        streams: list[Stream] = []
-        for tick in ticks:
-            stream = by_kind[tick.__class__].get(tick.symbol) or stream_of(tick)
+        audience: list[tuple[Cohort, ...]] = []
+        for tick, stream in zip(ticks, streams, strict=True):
             stream.last = tick
-            stream.seq = tick.seq
-            stream.recent.append(tick)
+            stream.keep(tick)
             if tick.__class__ is Trade:
                 count(tick)
-            if stream.heard:
+            takers = stream.takers
+            if takers is None:
+                takers = stream.find_takers()
+            if takers:
                 wanted.append(tick)
-                streams.append(stream)
+                audience.append(takers)
         self.metrics.ticks_in += len(ticks)
         self.journal.count(ticks)
         if wanted:
-            self._fan_out(wanted, streams)
+            self._fan_out(wanted, audience)
 
     def restore(self, ticks: list[Tick]) -> None:
         """Take ticks of an earlier run, before there is any session; known ones are left out."""
@@ -81,20 +85,13 @@ class Hub:
             if tick.seq > stream.seq + 1:  # a hole: what is before it is no use to a resume
                 stream.recent.clear()
             if tick.seq > stream.seq:
-                self.receive([tick])
+                stream.seq = tick.seq
+                self.receive([tick], [stream])
 
-    def _fan_out(self, ticks: list[Tick], streams: list[Stream]) -> None:
+    def _fan_out(self, ticks: list[Tick], audience: list[tuple[Cohort, ...]]) -> None:
         payloads = encode_ticks(ticks)
-        for stream, payload in zip(streams, payloads, strict=True):
-            if stream.plain:
-                frame = text_frame(payload)
-                for append in stream.plain.values():
-                    append(frame)
-            for append in stream.batched.values():
-                append(payload)
-        self._burst.ticks += ticks
-        self._burst.payloads += payloads
-        self._dirty.update(streams)
+        self._owed += fan_out(audience, payloads)
+        self._burst.add(ticks, payloads)
         self.metrics.encodings += len(payloads)
         if not self._scheduled:
             self._scheduled = True
@@ -103,16 +100,13 @@ class Hub:
     def flush(self) -> None:
         """Send every cohort what is pending; touches only the cohorts of streams that ticked."""
         self._scheduled = False
-        owed: set[Cohort] = set()
-        for stream in self._dirty:
-            owed.update(stream.plain, stream.batched)
-        self._dirty.clear()
+        owed, self._owed = self._owed, []
         for cohort in owed:
-            if cohort.pending:
-                self.metrics.ticks_out += cohort.flush(self._burst)
+            if cohort.count:
+                cohort.flush(self._burst, self.metrics)
         self._burst = Burst()
 
     def flush_cohort(self, cohort: Cohort) -> None:
         """Send one cohort what is pending, before somebody joins or leaves it."""
-        if cohort.pending:
-            self.metrics.ticks_out += cohort.flush(self._burst)
+        if cohort.count:
+            cohort.flush(self._burst, self.metrics)

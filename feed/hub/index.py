@@ -93,7 +93,7 @@ class Index:
         than the symbols. The caller lets the member leave the old cohort and join the one given.
         """
         changes = cohort.subscriptions.differing(subscriptions)
-        shared = len(cohort) > 1 or (cohort.batched, subscriptions) in self._cohorts
+        shared = cohort.members > 1 or (cohort.batched, subscriptions) in self._cohorts
         other_rights = cohort.subscriptions.rights != subscriptions.rights
         if shared or other_rights or any(is_wildcard(own.pattern) for own in changes):
             return self.cohort(subscriptions, batched=cohort.batched)
@@ -106,7 +106,10 @@ class Index:
 
     def drop_if_empty(self, cohort: Cohort) -> None:
         """Forget a cohort whose last member has left, and the streams that only it asked for."""
-        if len(cohort) or self._cohorts.pop((cohort.batched, cohort.subscriptions), None) is None:
+        if (
+            cohort.members
+            or self._cohorts.pop((cohort.batched, cohort.subscriptions), None) is None
+        ):
             return
         self._wildcards.pop(cohort, None)
         for stream in [*cohort.streams, *cohort.latest]:
@@ -146,14 +149,13 @@ def _attach(cohort: Cohort, stream: Stream) -> None:
         stream.latest[cohort] = None
         return
     cohort.streams[stream] = None
-    takers = stream.batched if cohort.batched else stream.plain
-    takers[cohort] = cohort.append
-    stream.heard = True
+    stream.cohorts[cohort] = None
+    stream.takers = None
 
 
 def _detach(cohort: Cohort, stream: Stream) -> None:
     cohort.streams.pop(stream, None)
     cohort.latest.pop(stream, None)
-    for takers in (stream.plain, stream.batched, stream.latest):
-        takers.pop(cohort, None)
-    stream.heard = bool(stream.plain or stream.batched)
+    stream.cohorts.pop(cohort, None)
+    stream.latest.pop(cohort, None)
+    stream.takers = None

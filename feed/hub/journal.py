@@ -55,6 +55,7 @@ class Journal:
     def open(self, stream: Stream) -> None:
         """Give a new stream its place in the journal."""
         stream.recent = deque(maxlen=self._ticks_per_stream)
+        stream.keep = stream.recent.append
 
     def count(self, ticks: list[Tick]) -> None:
         """Take note of a burst that was appended to its streams; trims when too much is held."""

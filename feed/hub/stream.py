@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from feed.ticks import EVENT_CHANNELS, Tick
@@ -11,9 +10,8 @@ from feed.ticks import EVENT_CHANNELS, Tick
 if TYPE_CHECKING:
     from feed.hub.cohort import Cohort
 
-Append = Callable[[bytes], None]
-
 _NONE: Final[deque[Tick]] = deque(maxlen=0)
+_KEEP_NONE: Final = _NONE.append
 
 
 class Stream:
@@ -22,25 +20,25 @@ class Stream:
     Attributes:
         seq: of the newest tick; 0 before the first.
         last: the newest tick, or None.
-        heard: whether any cohort has its ticks pending; kept by the index.
         recent: the newest ticks, as many as the journal keeps, oldest first.
+        keep: the append of `recent`.
         is_event: whether each tick counts (trades), or a newer one replaces it.
-        plain: for each cohort that takes one tick per message, the append of its pending frames.
-        batched: likewise for cohorts that take batches, the append of their pending payloads.
+        cohorts: those that are owed each tick; kept by the index.
         latest: the cohorts that take its newest tick at an interval.
+        takers: `cohorts` as the path of a tick wants them; None when they have changed.
     """
 
     __slots__ = (
-        "batched",
         "channel",
-        "heard",
+        "cohorts",
         "is_event",
+        "keep",
         "last",
         "latest",
-        "plain",
         "recent",
         "seq",
         "symbol",
+        "takers",
     )
 
     def __init__(self, channel: str, symbol: str) -> None:
@@ -49,16 +47,21 @@ class Stream:
         self.seq = 0
         self.last: Tick | None = None
         self.recent = _NONE  # names that never tick must cost little
+        self.keep = _KEEP_NONE
         self.is_event = channel in EVENT_CHANNELS
-        self.heard = False
-        self.plain: dict[Cohort, Append] = {}
-        self.batched: dict[Cohort, Append] = {}
+        self.cohorts: dict[Cohort, None] = {}
         self.latest: dict[Cohort, None] = {}
+        self.takers: tuple[Cohort, ...] | None = ()
+
+    def find_takers(self) -> tuple[Cohort, ...]:
+        """Make `takers` again: where many join or leave at once, once for the next tick."""
+        self.takers = tuple(self.cohorts)
+        return self.takers
 
     @property
     def unused(self) -> bool:
         """Whether it has neither a tick nor a subscriber."""
-        return not (self.seq or self.plain or self.batched or self.latest)
+        return not (self.seq or self.cohorts or self.latest)
 
     def __repr__(self) -> str:
         return f"Stream({self.channel} {self.symbol} seq={self.seq})"

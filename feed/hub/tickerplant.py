@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from feed.clock import Clock
+from feed.hub.index import Index
 from feed.hub.stream import Stream
-from feed.ticks import CHANNEL_OF, Tick
+from feed.ticks import Tick
 
 
 def new_epoch() -> str:
@@ -19,32 +19,35 @@ def new_epoch() -> str:
 class Tickerplant:
     """Stamps every tick and hands it on, one burst at a time.
 
+    The numbering is the streams' own: a stream's next tick gets its `seq` + 1.
+
     Args:
-        forward: takes each stamped burst; the bus, or on a single node the hub itself.
+        index: finds each tick's stream.
+        forward: takes each stamped burst with its streams, one for each tick; the bus, or on a
+            single node the hub itself.
         clock: gives `ts_out`; one reading serves a whole burst.
     """
 
-    def __init__(self, forward: Callable[[list[Tick]], None], clock: Clock) -> None:
+    def __init__(
+        self, index: Index, forward: Callable[[list[Tick], list[Stream]], None], clock: Clock
+    ) -> None:
         self.epoch = new_epoch()
+        self._by_kind = index.by_kind
+        self._stream_of = index.stream_of
         self._forward = forward
         self._clock = clock
-        self._seqs: dict[type, dict[str, int]] = {kind: defaultdict(int) for kind in CHANNEL_OF}
-
-    def go_on(self, epoch: str, streams: Iterable[Stream]) -> None:
-        """Continue a numbering where these streams left it."""
-        self.epoch = epoch
-        kinds = {channel: kind for kind, channel in CHANNEL_OF.items()}
-        for stream in streams:
-            self._seqs[kinds[stream.channel]][stream.symbol] = stream.seq
 
     def publish(self, ticks: list[Tick]) -> None:
         """Number a burst per stream, +1 for every tick, stamp it and hand it on."""
         if not ticks:
             return
-        seqs = self._seqs
+        by_kind, stream_of = self._by_kind, self._stream_of
         ts_out = self._clock.now_ns()
+        streams: list[Stream] = []
+        add = streams.append
         for tick in ticks:
-            counter = seqs[tick.__class__]
-            counter[tick.symbol] = tick.seq = counter[tick.symbol] + 1
+            stream = by_kind[tick.__class__].get(tick.symbol) or stream_of(tick)
+            stream.seq = tick.seq = stream.seq + 1
             tick.ts_out = ts_out
-        self._forward(ticks)
+            add(stream)
+        self._forward(ticks, streams)

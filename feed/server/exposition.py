@@ -71,7 +71,7 @@ class Exposition(Collector):
     def _of_sessions(self) -> Iterator[Metric]:
         registry, metrics = self._registry, self._registry.hub.metrics
         cohorts = list(registry.hub.index.cohorts)
-        held = sum(len(own) * len(own.subscriptions) for own in cohorts)
+        held = sum(own.members * len(own.subscriptions) for own in cohorts)
         behind = [own.delivery.queued_bytes for own in registry if own.delivery.outbox]
         closes = {str(int(code)): count for code, count in metrics.sessions_closed.items()}
         yield _gauge("sessions", "sessions that are open", len(registry))

@@ -90,6 +90,11 @@ class SocketTransport:
         if early:
             self._take(early)
 
+    @property
+    def target(self) -> int:
+        """The socket's descriptor: a cohort sends to it directly."""
+        return self._fd
+
     def write(self, buffer: bytes | memoryview) -> int:
         """Send without blocking and give the number of bytes taken; a dead socket takes all."""
         try:

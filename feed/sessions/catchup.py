@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from feed.hub.cohort import BATCH_TICKS, tick_frames
+from feed.hub.pending import BATCH_TICKS, tick_frames
 from feed.hub.stream import Stream
 from feed.protocol.codec import encode, encode_ticks
 from feed.protocol.frames import text_frame

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from feed.clock import Clock
 from feed.hub.cohort import Cohort, Segment
 from feed.hub.hub import Hub
+from feed.hub.pending import Target
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions, Terms
 from feed.protocol.messages import Snapshot
@@ -28,6 +29,10 @@ FAREWELL_S: Final = 30.0
 
 class Transport(Protocol):
     """The socket of one session."""
+
+    @property
+    def target(self) -> Target:
+        """Where a cohort sends this session's bytes while it keeps up."""
 
     def write(self, buffer: bytes | memoryview) -> int:
         """Send without blocking and give the number of bytes taken; a dead socket takes all."""
@@ -97,6 +102,11 @@ class Delivery:
         self._positions: dict[Stream, int] = {}
         self._intervals_ms: tuple[int, ...] = ()
         self._ended = False
+
+    @property
+    def target(self) -> Target:
+        """Where its cohort sends its bytes while it keeps up."""
+        return self._transport.target
 
     @property
     def queued_bytes(self) -> int:

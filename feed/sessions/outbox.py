@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from feed.hub.cohort import Segment, tick_frames
+from feed.hub.cohort import Segment
+from feed.hub.pending import tick_frames
 from feed.hub.stream import Stream
 from feed.sessions.catchup import CatchUp, within
 from feed.ticks import Tick

@@ -3,10 +3,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.hub.cohort import BATCH_TICKS, Burst, Cohort, Segment, batch_frame, batches
+from feed.hub.cohort import Burst, Cohort, Segment
+from feed.hub.pending import fan_out
 from feed.hub.subscriptions import Subscriptions
+from feed.metrics import Metrics
 from feed.protocol.codec import encode_ticks
 from feed.protocol.frames import text_frame
+from feed.ticks import Tick
 from tests.fakes import FakeTransport, frames, quote
 
 
@@ -26,11 +29,11 @@ class Member(FakeTransport):
 
 def pend(cohort: Cohort, count: int) -> tuple[Burst, list[bytes]]:
     burst = Burst()
-    burst.ticks = [quote(f"S{number}") for number in range(count)]
-    burst.payloads = encode_ticks(burst.ticks)
-    items = burst.payloads if cohort.batched else [text_frame(own) for own in burst.payloads]
-    cohort.pending.extend(items)
-    return burst, burst.payloads
+    ticks: list[Tick] = [quote(f"S{number}") for number in range(count)]
+    payloads = encode_ticks(ticks)
+    burst.add(ticks, payloads)
+    fan_out([(cohort,)] * count, payloads)
+    return burst, payloads
 
 
 @given(st.integers(1, 40), st.booleans(), st.integers(0, 6000))
@@ -40,7 +43,7 @@ def test_what_a_short_write_left_is_one_rest_and_whole_ticks(
     cohort, member = Cohort(Subscriptions(), batched=batched), Member(room)
     cohort.join(member, behind=False)
     burst, payloads = pend(cohort, count)
-    cohort.flush(burst)
+    cohort.flush(burst, Metrics())
     if not member.kept:
         return
     [(segment, sent)] = member.kept
@@ -59,31 +62,28 @@ def test_every_member_gets_the_same_bytes_and_the_pending_list_is_empty_after() 
     for member in members:
         cohort.join(member, behind=False)
     burst, payloads = pend(cohort, 3)
-    assert cohort.flush(burst) == 6
+    metrics = Metrics()
+    cohort.flush(burst, metrics)
+    assert metrics.ticks_out == 6
     assert members[0].taken == members[1].taken == b"".join(map(text_frame, payloads))
-    assert cohort.pending == []
+    assert cohort.count == 0
 
 
 def test_a_member_that_is_behind_is_not_written_to_until_it_has_caught_up() -> None:
     cohort, member = Cohort(Subscriptions(), batched=False), Member()
     cohort.join(member, behind=True)
-    cohort.flush(pend(cohort, 1)[0])
+    cohort.flush(pend(cohort, 1)[0], Metrics())
     assert not member.taken
     assert len(member.kept) == 1
     cohort.caught_up(member)
-    cohort.flush(pend(cohort, 1)[0])
+    cohort.flush(pend(cohort, 1)[0], Metrics())
     assert member.taken
 
 
 def test_a_burst_answers_for_ticks_that_came_after_the_first_question() -> None:
     burst = Burst()
     for symbol in ("A", "B"):
-        burst.ticks.append(quote(symbol))
-        burst.payloads += encode_ticks(burst.ticks[-1:])
-        assert burst.entry(text_frame(burst.payloads[-1]))[0].symbol == symbol
-
-
-def test_a_batch_message_holds_a_bounded_number_of_ticks() -> None:
-    sizes = [len(own) for own in batches([b"{}"] * (2 * BATCH_TICKS + 1))]
-    assert sizes == [BATCH_TICKS, BATCH_TICKS, 1]
-    assert batch_frame([b"1", b"2"]) == text_frame(b"[1,2]")
+        ticks: list[Tick] = [quote(symbol)]
+        payloads = encode_ticks(ticks)
+        burst.add(ticks, payloads)
+        assert burst.tick(payloads[0]).symbol == symbol

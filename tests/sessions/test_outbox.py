@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from feed.hub.cohort import Burst, Segment
+from feed.hub.pending import Pending, fan_out
 from feed.hub.stream import Stream
 from feed.protocol.codec import encode, encode_ticks
 from feed.protocol.frames import text_frame
@@ -36,9 +37,11 @@ class Owed:
             stream.seq += 1
             stream.last, tick.seq = tick, stream.seq
         burst = Burst()
-        burst.ticks, burst.payloads = list(ticks), encode_ticks(list(ticks))
-        pending = [text_frame(own) for own in burst.payloads]
-        return Segment(b"".join(pending), [(len(own), [own]) for own in pending], burst)
+        payloads = encode_ticks(list(ticks))
+        burst.add(list(ticks), payloads)
+        pending = Pending(batched=False)
+        fan_out([(pending,)] * len(payloads), payloads)
+        return Segment(pending, burst)
 
     def take_all(self) -> list[bytes]:
         taken = b""

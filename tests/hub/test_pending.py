@@ -1,0 +1,182 @@
+"""What holds of pending ticks, in Python and in C; where C was not compiled, of Python alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feed.hub import pending
+from feed.hub.pending import (
+    BATCH_TICKS,
+    PurePending,
+    batch_frame,
+    batches,
+    message_sizes,
+    pure_fan_out,
+)
+from feed.protocol.frames import text_frame
+from tests.fakes import frames
+
+Make = Callable[..., Any]
+BOTH = [PurePending] + ([pending.Pending] if pending.IN_C else [])
+forms = pytest.mark.parametrize("batched", [False, True])
+both = pytest.mark.parametrize("make", BOTH)
+
+
+def owe(own: Any, payloads: list[bytes]) -> None:
+    fan_out: Any = pure_fan_out if isinstance(own, PurePending) else pending.fan_out
+    fan_out([(own,)] * len(payloads), payloads)
+
+
+@pytest.fixture
+def pairs() -> Iterator[Callable[[int], list[tuple[socket.socket, socket.socket]]]]:
+    opened: list[tuple[socket.socket, socket.socket]] = []
+
+    def make(count: int) -> list[tuple[socket.socket, socket.socket]]:
+        opened.extend(socket.socketpair() for _ in range(count))
+        for ours, _ in opened:
+            ours.setblocking(False)
+        return opened
+
+    yield make
+    for sock in chain.from_iterable(opened):
+        sock.close()
+
+
+@pytest.mark.skipif(
+    not os.environ.get("CI") or bool(os.environ.get("FEED_PURE_PYTHON")),
+    reason="where there may be no compiler",
+)
+def test_continuous_integration_tests_what_was_compiled() -> None:
+    assert pending.IN_C
+
+
+def test_python_alone_can_be_asked_for() -> None:
+    asked = subprocess.run(
+        [sys.executable, "-c", "from feed.hub import pending; print(pending.IN_C)"],
+        env={**os.environ, "FEED_PURE_PYTHON": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert asked.stdout == "False\n"
+
+
+@both
+@given(
+    sizes=st.lists(st.sampled_from([1, 125, 126, 160, 65_535, 65_536]), max_size=8),
+    small=st.sampled_from([0, 1, BATCH_TICKS, BATCH_TICKS + 1]),
+    batched=st.booleans(),
+)
+def test_the_buffer_is_every_payload_in_order_in_whole_frames(
+    make: Make, sizes: list[int], small: int, batched: bool
+) -> None:
+    payloads = [bytes([65 + place % 26]) * size for place, size in enumerate(sizes)]
+    payloads += [b"x"] * small
+    own = make(batched=batched)
+    owe(own, payloads)
+    assert own.count == len(payloads)
+    expected = [b"[" + b",".join(own) + b"]" for own in batches(payloads)] if batched else payloads
+    assert frames(own.buffer()) == [(1, payload) for payload in expected]
+    assert own.payloads() == payloads
+    told = list(message_sizes(payloads, batched=batched))
+    assert list(chain.from_iterable(payloads for _, payloads in told)) == payloads
+    assert [size for size, _ in told] == [len(text_frame(payload)) for payload in expected]
+    own.clear()
+    assert (own.count, own.buffer(), own.payloads()) == (0, b"", [])
+
+
+@both
+def test_a_payload_goes_to_all_of_its_takers_and_to_nobody_else(make: Make) -> None:
+    one, two, three = (make(batched=False) for _ in range(3))
+    fan_out: Any = pure_fan_out if make is PurePending else pending.fan_out
+    assert fan_out([(one, two), (two,)], [b"x", b"y"]) == [one, two]
+    assert fan_out([(two, three), ()], [b"z", b"-"]) == [three]
+    told = [[payload for _, payload in frames(own.buffer())] for own in (one, two, three)]
+    assert told == [[b"x"], [b"x", b"y", b"z"], [b"z"]]
+
+
+@both
+def test_each_payload_has_its_takers(make: Make) -> None:
+    fan_out: Any = pure_fan_out if make is PurePending else pending.fan_out
+    with pytest.raises(ValueError, match=r"payload|zip"):
+        fan_out([(make(batched=False),)], [b"x", b"y"])
+
+
+@both
+@forms
+def test_sockets_get_the_buffer_and_only_those_that_took_less_are_told(
+    make: Make, batched: bool, pairs: Any
+) -> None:
+    own = make(batched=batched)
+    owe(own, [b"x" * 300] * 3_000)
+    size = len(own.buffer())
+    whole, full, broken = pairs(3)
+    whole[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * size)
+    full[0].send(b"-" * 10_000_000)
+    broken[1].close()
+    taken_by_function: list[bytes] = []
+
+    def function(buffer: bytes) -> int:
+        taken_by_function.append(buffer)
+        return 7
+
+    targets = {name: sock.fileno() for name, (sock, _) in zip("wfb", pairs(0), strict=True)}
+    total, told = own.send({**targets, "function": function})
+    assert (total, dict(told)) == (size, {"f": 0, "b": -1, "function": 7})
+    assert taken_by_function == [own.buffer()]
+    assert whole[1].recv(2 * size, socket.MSG_WAITALL | socket.MSG_DONTWAIT) == own.buffer()
+
+
+@both
+def test_what_a_target_raises_is_raised(make: Make) -> None:
+    own = make(batched=False)
+    owe(own, [b"x"])
+
+    def fail(buffer: bytes) -> int:
+        raise KeyError(buffer)
+
+    with pytest.raises(KeyError):
+        own.send({"member": fail})
+    assert own.count == 1
+
+
+@pytest.mark.skipif(not pending.IN_C, reason="needs the compiled module")
+def test_what_is_in_c_refuses_what_it_cannot_read() -> None:
+    own = pending.Pending(batched=False)
+    for audience, payloads in (([own], [b"x"]), ([(own,)], ["x"]), ([(None,)], [b"x"])):
+        with pytest.raises(TypeError):
+            pending.fan_out(audience, payloads)  # type: ignore[arg-type,type-var]
+    with pytest.raises(TypeError):
+        own.send([1])  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not pending.IN_C, reason="needs the compiled module")
+def test_what_is_in_c_keeps_no_payload_after_a_flush() -> None:
+    payload = b"x" * 50
+    before = sys.getrefcount(payload)
+    own = pending.Pending(batched=True)
+    pending.fan_out([(own, own)] * 100, [payload] * 100)
+    own.payloads()
+    own.send({"nobody": len})
+    assert sys.getrefcount(payload) == before + 200
+    own.clear()
+    assert sys.getrefcount(payload) == before
+    pending.fan_out([(own,)], [payload])
+    del own
+    assert sys.getrefcount(payload) == before
+
+
+def test_a_batch_message_holds_a_bounded_number_of_ticks() -> None:
+    sizes = [len(own) for own in batches([b"{}"] * (2 * BATCH_TICKS + 1))]
+    assert sizes == [BATCH_TICKS, BATCH_TICKS, 1]
+    assert batch_frame([b"1", b"2"]) == text_frame(b"[1,2]")
