@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from feed.client.aio import connect
     from feed.client.background import serve_in_background
     from feed.client.collect import ticks
+    from feed.client.history import history
     from feed.client.live import Live
     from feed.tape.view import open_view as tape
 
@@ -27,6 +28,7 @@ __all__ = [
     "Trade",
     "__version__",
     "connect",
+    "history",
     "serve_in_background",
     "tape",
     "ticks",
@@ -38,7 +40,11 @@ _LAZY = {
     "serve_in_background": "feed.client.background",
 }
 
-_CALLED = {"ticks": ("feed.client.collect", "ticks"), "tape": ("feed.tape.view", "open_view")}
+_CALLED = {
+    "history": ("feed.client.history", "history"),
+    "tape": ("feed.tape.view", "open_view"),
+    "ticks": ("feed.client.collect", "ticks"),
+}
 """Names that are a module and, as `feed.ticks(url, …)` and `feed.tape(path)`, also a function."""
 
 

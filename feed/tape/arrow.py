@@ -13,8 +13,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from feed.errors import MissingExtraError
+from feed.tape.ring import COLUMNS, Arrays, Symbols
 from feed.ticks import Tick
 
 if TYPE_CHECKING:
@@ -99,6 +101,24 @@ def _values(name: str, column: Any) -> list[Any]:
         if np.all(values == np.floor(values)) and np.all(values < 2**63):
             return values.astype(np.int64).tolist()  # type: ignore[no-any-return]
     return [own if own is None or own % 1 else int(own) for own in column.to_pylist()]
+
+
+def to_arrays(kind: type, body: bytes, symbols: Symbols) -> Arrays:
+    """Read an Arrow stream that `ArrowBody` made, as the columns of a ring."""
+    import pyarrow as pa
+
+    table = pa.ipc.open_stream(body).read_all()
+    return {name: _array_of(table[name], name, symbols) for name in COLUMNS[kind]}
+
+
+def _array_of(column: Any, name: str, symbols: Symbols) -> NDArray[Any]:
+    if name in TIMES:
+        import pyarrow as pa
+
+        return column.cast(pa.int64()).to_numpy()  # type: ignore[no-any-return]
+    if name != "symbol":
+        return column.to_numpy()  # type: ignore[no-any-return]
+    return np.array([symbols[own] for own in column.to_pylist()], np.int32)
 
 
 class ArrowBody:

@@ -108,11 +108,16 @@ class Ring:
         kind: Quote, Trade, Bar or Status.
         symbols: shared by rings whose symbols are to have the same codes.
         limit: how many rows are kept; None keeps all.
+
+    Attributes:
+        kind, symbols: as they were given.
+        total: rows ever appended.
     """
 
     def __init__(self, kind: type, symbols: Symbols, limit: int | None = None) -> None:
         self.kind = kind
-        self._symbols = symbols
+        self.total = 0
+        self.symbols = symbols
         self._limit = limit
         empty = {name: np.empty(0, dtype) for name, dtype in COLUMNS[kind].items()}
         self._published: tuple[Arrays, int, int] = (empty, 0, 0)
@@ -124,7 +129,8 @@ class Ring:
     def extend(self, ticks: Sequence[Tick]) -> None:
         """Append ticks of this ring's kind."""
         kept = ticks if self._limit is None else ticks[-self._limit :]
-        self.append(columns_of(self.kind, kept, self._symbols))
+        self.append(columns_of(self.kind, kept, self.symbols))
+        self.total += len(ticks) - len(kept)
 
     def append(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Append rows, given by their columns."""
@@ -133,6 +139,7 @@ class Ring:
         for name, array in own.items():
             array[end : end + count] = arrays[name]
         self._published = own, start, end + count
+        self.total += count
 
     @property
     def columns(self) -> Columns:
@@ -140,7 +147,7 @@ class Ring:
         arrays, start, end = self._published
         start = self._first(start, end)
         held = {name: _read_only(array[start:end]) for name, array in arrays.items()}
-        return Columns(self.kind, tuple(self._symbols), held)
+        return Columns(self.kind, tuple(self.symbols), held)
 
     def _first(self, start: int, end: int) -> int:
         return start if self._limit is None else max(start, end - self._limit)
