@@ -78,6 +78,28 @@ class StateError(FeedError):
         self.folder = folder
 
 
+class KeysError(FeedError):
+    """A file of keys cannot be used.
+
+    Attributes:
+        path: as the user named it.
+        reason: what is wrong, without the path.
+    """
+
+    code = "bad_keys"
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"{path} {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class AuthenticationError(FeedError):
+    """A key or token is not valid; the message never holds any of it."""
+
+    code = "bad_token"
+
+
 class SourceError(FeedError):
     """A source of ticks cannot start or go on."""
 

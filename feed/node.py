@@ -13,21 +13,18 @@ from time import perf_counter
 from typing import Any, cast
 
 from feed.clock import SystemClock
+from feed.door import authority_of, limits_of
 from feed.errors import ListenError
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
 from feed.hub.stream import Stream
 from feed.hub.tickerplant import Tickerplant
-from feed.server import descriptors
 from feed.server.lifecycle import Server
-from feed.sessions.entitlements import STRANGER, Principal
-from feed.sessions.limits import Limits
 from feed.sessions.registry import Registry
 from feed.sessions.requests import Universe
 from feed.settings import Settings
 from feed.sources.base import Publish, Source
 from feed.state import State
-from feed.symbols import SymbolSet
 from feed.ticks import Tick
 
 log = logging.getLogger(__name__)
@@ -74,26 +71,6 @@ def _state(settings: Settings) -> State | None:
     return State(Path(settings.state_dir), settings.journal_limit_bytes)
 
 
-def _sessions(wanted: int | None) -> int:
-    """Give how many sessions there may be: no more than there are descriptors for."""
-    allowed = descriptors.raise_limit()
-    possible = descriptors.for_sessions(allowed)
-    if wanted is not None and wanted > possible:
-        text = "connection_limit is %d, as RLIMIT_NOFILE is %d (%d was asked for)"
-        log.warning(text, possible, allowed, wanted)
-    return min(wanted or possible, possible)
-
-
-def anonymous(settings: Settings) -> Principal:
-    """Give what everybody may do."""
-    return Principal(
-        STRANGER,
-        subscribe=SymbolSet(settings.anonymous_subscribe),
-        publish=SymbolSet(settings.anonymous_publish),
-        admin=settings.anonymous_admin,
-    )
-
-
 def declared(sources: list[Source]) -> frozenset[str] | None:
     """Give every symbol that the sources will publish, or None when one cannot tell."""
     symbols: set[str] = set()
@@ -126,26 +103,17 @@ class Node:
         self._tickerplant = Tickerplant(self.hub.index, self._take, self._clock)
         if self._state is not None:
             self._state.restore(self.hub, self._tickerplant)
-        everybody = anonymous(settings)
+        authority = authority_of(settings)
         self._registry = Registry(
             self.hub,
             self._tickerplant.epoch,
-            Universe(
-                declared(self.sources), self._published, lambda symbol: symbol in everybody.publish
-            ),
+            Universe(declared(self.sources), self._published, authority.publishable),
             clock=self._clock,
-            limits=Limits(
-                settings.outbox_limit_bytes,
-                settings.session_subscriptions,
-                settings.session_wildcards,
-                settings.message_limit_bytes,
-                settings.silence_limit_s,
-                _sessions(settings.connection_limit),
-            ),
+            limits=limits_of(settings),
             heartbeat_interval_s=settings.heartbeat_interval_s,
             sources=lambda: {source.name: source.state for source in self.sources},
             later=lambda delay_s, call: asyncio.get_running_loop().call_later(delay_s, call),
-            anonymous=everybody,
+            authority=authority,
         )
 
     async def run(self, ready: Callable[[str], None]) -> None:

@@ -10,6 +10,7 @@ import orjson
 from feed.hub.hub import Hub
 from feed.hub.pending import Target
 from feed.hub.tickerplant import Tickerplant
+from feed.sessions.auth import Authority
 from feed.sessions.entitlements import ANONYMOUS, Principal
 from feed.sessions.limits import Limits
 from feed.sessions.registry import Registry
@@ -96,6 +97,7 @@ class World:
         limits: Limits | None = None,
         journal_ticks_per_stream: int = 4096,
         anonymous: Principal = ANONYMOUS,
+        authority: Authority | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.timers: list[tuple[float, Callable[[], None]]] = []
@@ -111,7 +113,7 @@ class World:
             heartbeat_interval_s=5,
             sources=lambda: {"replay": "live"},
             later=lambda delay_s, call: self.timers.append((delay_s, call)),
-            anonymous=anonymous,
+            authority=authority or Authority(anonymous=anonymous),
         )
 
     def fire_timers(self) -> None:

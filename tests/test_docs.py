@@ -35,6 +35,7 @@ from feed import codes
 from feed.cli.main import main
 from feed.protocol.codec import COMMANDS, decode, read_command
 from feed.protocol.messages import AnyCommand, Message
+from feed.sessions.keys import Keys, save
 from feed.settings import Settings
 from feed.ticks import CHANNELS
 
@@ -121,6 +122,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "replay_data").symlink_to(ROOT / "replay_data")
     for name in ("ticks.parquet", "ticks.csv.gz"):
         assert main(["simulate", "--out", str(folder / name), "--ticks", "20000"]) == 0
+    keys = Keys()
+    (folder / "key").write_text(keys.create("docs", {"subscribe": ["*"]}, ""))
+    save(folder / "feed-keys.toml", keys)
+    (folder / "feed-dev.key").write_text("0123456789abcdef" * 3)
     for name in ("run", "feed"):
         script = folder / name
         script.write_text(
@@ -243,13 +248,16 @@ def test_shell_examples_run(command: Example, folder: Path, url: str) -> None:
     server = Process(["sh", "-c", line], folder)
     lines = server.lines(SERVE_LINES)
     if lines:
-        first_tick(address(lines))
+        first_tick(address(lines), folder)
     server.stop()
 
 
-def first_tick(url: str) -> None:
-    """Wait until a server has sent a tick, or a snapshot of one."""
+def first_tick(url: str, folder: Path) -> None:
+    """Wait until a server has sent a tick, or a snapshot of one; shows a key where one is asked."""
     with connect(url, proxy=None, close_timeout=0.1) as socket:
+        if json.loads(socket.recv(LIMIT_S))["authentication"] == "required":
+            token = (folder / "key").read_text()
+            socket.send(json.dumps({"type": "authenticate", "token": token}))
         socket.send(json.dumps({"type": "subscribe", "symbols": ["*"], "channels": list(CHANNELS)}))
         wanted = {"quote", "trade", "bar", "snapshot"}
         while json.loads(socket.recv(LIMIT_S))["type"] not in wanted:

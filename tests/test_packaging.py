@@ -95,6 +95,7 @@ def test_the_extras_are_those_that_errors_and_documents_name(metadata: Message) 
         "tapes",
         "charts",
         "notebook",
+        "auth",
         "test",
         "dev",
         "bench",
@@ -104,7 +105,16 @@ def test_the_extras_are_those_that_errors_and_documents_name(metadata: Message) 
 def test_plain_feed_needs_no_extra_package_to_start(metadata: Message) -> None:
     needed = metadata.get_all("Requires-Dist", [])
     core = {each.split("<")[0].split(">")[0] for each in needed if "extra ==" not in each}
-    assert core == {"tornado", "orjson", "msgspec", "numpy", "pandas", "prometheus-client", "rich"}
+    assert core == {
+        "tornado",
+        "orjson",
+        "msgspec",
+        "numpy",
+        "pandas",
+        "prometheus-client",
+        "rich",
+        "tomli-w",
+    }
 
 
 @pytest.mark.parametrize(
@@ -220,6 +230,7 @@ def test_run_leaves_the_test_tools_out_until_they_are_needed(checkout: Path) -> 
     _program(checkout / ".venv" / "bin" / "pytest", 'echo "pytest $*"')
     assert _run_script(checkout, "test", "-k", "x").stdout == "pytest -k x\n"
     assert ".[tapes,charts,notebook,test,dev]\n" in calls.read_text()
+    assert ".[tapes,charts,auth,notebook,test,dev]\n" in calls.read_text()
 
 
 def test_run_takes_over_the_lock_of_a_run_that_was_killed(checkout: Path) -> None:

@@ -144,12 +144,13 @@ async def watch(
     delivery: Delivery | None,
     count: int | None,
     rejected: Callable[[Connection, list[str]], bool],
+    token: str | None = None,
 ) -> int:
     """Show the table until interrupted or until so many ticks have come."""
     console = Console()
     news: list[Event] = []
     listen: Callable[[Event], None] = news.append
-    async with connect(url, on_event=lambda event: listen(event)) as ticks:
+    async with connect(url, token=token, on_event=lambda event: listen(event)) as ticks:
         screen = Screen(Board(), ticks, url)
         listen = screen.hear
         await _subscribe(ticks, symbols, channels, delivery)

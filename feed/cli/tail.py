@@ -26,7 +26,7 @@ examples:
                                          plain lines, as it is no terminal
   feed tail --json --count 1000 > ticks.ndjson
                                          a thousand ticks, as they came over the wire
-  FEED_URL=wss://feed.example.com feed tail
+  FEED_URL=wss://feed.example.com FEED_TOKEN=feed_... feed tail
 
 Times are UTC. The table takes quotes every 200 ms and every trade; lines are every tick.
 """
@@ -98,7 +98,15 @@ async def _tail(args: argparse.Namespace) -> int:
     if _table_fits(args):
         from feed.cli.table import watch
 
-        return await watch(url, symbols, args.channels, args.delivery, args.count, tell_rejected)
+        return await watch(
+            url,
+            symbols,
+            args.channels,
+            args.delivery,
+            args.count,
+            tell_rejected,
+            token(),
+        )
     return await _lines(args, url, symbols)
 
 
@@ -114,7 +122,12 @@ async def _lines(args: argparse.Namespace, url: str, symbols: list[str]) -> int:
     left = args.count or sys.maxsize
     delivery: Delivery = args.delivery or "adaptive"
     async with connect(
-        url, symbols, channels=args.channels, delivery=delivery, on_event=_tell_event
+        url,
+        symbols,
+        channels=args.channels,
+        delivery=delivery,
+        token=token(),
+        on_event=_tell_event,
     ) as ticks:
         if tell_rejected(ticks, symbols):
             return 1
@@ -124,6 +137,11 @@ async def _lines(args: argparse.Namespace, url: str, symbols: list[str]) -> int:
             if left <= 0:
                 break
     return 0
+
+
+def token() -> str | None:
+    """Give the API key or token of this shell."""
+    return os.environ.get("FEED_TOKEN") or None
 
 
 def tell_rejected(ticks: Connection, symbols: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from feed.cli import lines
-from feed.cli.tail import DEFAULT_URL, tell_rejected
+from feed.cli.tail import DEFAULT_URL, tell_rejected, token
 from feed.ticks import CHANNELS
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ class Check:
             args.symbols,
             channels=args.channels,
             delivery=args.delivery,
+            token=token(),
             on_event=self._hear,
         )
         self._started_s = self._ended_s = time.monotonic()

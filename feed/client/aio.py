@@ -19,12 +19,19 @@ from feed.client.commands import Change, Terms
 from feed.client.conversation import Conversation
 from feed.client.events import Event, EventStream
 from feed.client.handshake import read_url
-from feed.client.line import Line
+from feed.client.line import Line, Token
 from feed.client.stats import Stats
 from feed.client.transport import Transport, dial
 from feed.clock import Clock, SystemClock
 from feed.errors import ConnectionFailed, MessageError
-from feed.protocol.messages import Delivery, ErrorMessage, Rejection, Snapshot, Subscribed
+from feed.protocol.messages import (
+    Authenticate,
+    Delivery,
+    ErrorMessage,
+    Rejection,
+    Snapshot,
+    Subscribed,
+)
 from feed.ticks import Tick
 
 ANSWER_TIMEOUT_S: Final = 10.0
@@ -43,7 +50,7 @@ def connect(
     delivery: Delivery = "adaptive",
     interval_ms: int = 250,
     snapshot: bool = True,
-    token: str | None = None,
+    token: Token = None,
     reconnect: bool = True,
     resume: bool = True,
     wait_for_server: bool = False,
@@ -59,7 +66,8 @@ def connect(
         delivery: `adaptive`, `all` or `latest`.
         interval_ms: how often `latest` gives the newest state.
         snapshot: ask for the latest state of each symbol first (`Connection.snapshots`).
-        token: sent after the welcome, where the server asks for one; never in the URL.
+        token: API key or JWT, sent after the welcome where the server takes one; never in the
+            URL. A function is called for each connection, as a token may have expired by then.
         reconnect: come back after a lost connection and subscribe to everything anew.
         resume: then ask for the ticks missed; without it they are lost, and told as gaps.
         wait_for_server: keep trying, too, when the first connection fails.
@@ -98,7 +106,7 @@ class Connection:
         *,
         defaults: tuple[list[str], Terms] = (["quotes", "trades"], Terms()),
         symbols: list[str] | None = None,
-        token: str | None = None,
+        token: Token = None,
         reconnect: bool = True,
         resume: bool = True,
         wait_for_server: bool = False,
@@ -270,6 +278,10 @@ class Connection:
         if isinstance(answer, ErrorMessage):
             raise MessageError(answer.code, answer.message, id=answer.id)
         return answer
+
+    def authenticate(self, token: str) -> None:
+        """Show a fresh token of the same principal, before the one in force expires."""
+        self._line.send(Authenticate(token))
 
     @property
     def subscriptions(self) -> dict[str, list[str]]:

@@ -19,6 +19,9 @@ from feed.protocol.codec import encode
 from feed.protocol.messages import Command
 from feed.ticks import Tick
 
+Token = str | Callable[[], str] | None
+"""A key or token, or what makes a fresh one for each connection."""
+
 WELCOME_TIMEOUT_S: Final = 10.0
 STALE_HEARTBEATS: Final = 3
 """Silence of this many heartbeat intervals means that the connection is dead."""
@@ -43,7 +46,7 @@ class Line:
         conversation: Conversation,
         dial: Callable[[], Awaitable[Transport]],
         *,
-        token: str | None,
+        token: Token,
         reconnect: bool,
         clock: Clock,
         tell: Callable[[Event], None],
@@ -204,7 +207,8 @@ class Line:
             raise ConnectionFailed(text) from None
         except MessageError as error:
             raise self._failed(f"is not a feed: {error}") from None
-        for command in conversation.open(self._token):
+        token = self._token() if callable(self._token) else self._token
+        for command in conversation.open(token):
             transport.send(encode(command))
 
     def _refused(self, end: Disconnected) -> ConnectionFailed:

@@ -81,6 +81,14 @@ class Welcome(Answer, tag="welcome"):
     authentication: Authentication
 
 
+class Authenticated(Answer, tag="authenticated"):
+    """The session is this principal's, until `expires_at` in seconds since the Unix epoch."""
+
+    principal: str
+    expires_at: int | None = None
+    id: Id = None
+
+
 class Rejection(msgspec.Struct):
     """One symbol of a command that was not taken; the others were."""
 
@@ -183,6 +191,7 @@ class Closing(Answer, tag="closing"):
 Message = (
     Tick
     | Welcome
+    | Authenticated
     | Subscribed
     | Snapshot
     | Skipped

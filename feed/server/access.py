@@ -2,11 +2,63 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError
 
-from feed.sessions.entitlements import Principal
+from feed.errors import AuthenticationError
+from feed.sessions.entitlements import NOBODY, Principal
 from feed.sessions.registry import Registry
+
+SUBPROTOCOL: Final = "feed.v1"
+_BEARER: Final = "bearer."
+_MISSING: Final = "authenticate with Authorization: Bearer TOKEN"
+
+
+class Unauthorized(HTTPError):
+    """A request that must say who it is from, and does not, or not well."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(401, reason=told)
+
+
+def header_token(request: HTTPServerRequest) -> str | None:
+    """Give the token of the Authorization header, or None where there is no such header.
+
+    Raises:
+        AuthenticationError: it is not a bearer token.
+    """
+    value = request.headers.get("Authorization")
+    if value is None:
+        return None
+    scheme, _, token = value.strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise AuthenticationError("Authorization must be: Bearer TOKEN")
+    return token.strip()
+
+
+def browser_token(request: HTTPServerRequest, *, in_url: bool) -> str | None:
+    """Give the token from where a page can put one: a subprotocol, or the URL if that is enabled.
+
+    Raises:
+        AuthenticationError: it is in the URL, which is not enabled.
+    """
+    for offered in subprotocols(request):
+        if offered.startswith(_BEARER):
+            return offered.removeprefix(_BEARER)
+    tokens = request.query_arguments.get("token")
+    if not tokens:
+        return None
+    if not in_url:
+        raise AuthenticationError("no token is taken from the URL (--token-in-url allows it)")
+    return tokens[-1].decode("latin-1")
+
+
+def subprotocols(request: HTTPServerRequest) -> list[str]:
+    """Give what a client offers in Sec-WebSocket-Protocol, in its order."""
+    offered = request.headers.get("Sec-WebSocket-Protocol", "")
+    return [own for part in offered.split(",") if (own := part.strip())]
 
 
 def principal_of(request: HTTPServerRequest, registry: Registry) -> Principal:
@@ -15,7 +67,17 @@ def principal_of(request: HTTPServerRequest, registry: Registry) -> Principal:
     Raises:
         HTTPError: 401, as the request must say who it is from, and does not.
     """
-    return registry.anonymous
+    authority = registry.authority
+    if authority.mode == "none":
+        return authority.anonymous
+    try:
+        token = header_token(request)
+        principal = authority.newcomer if token is None else authority.identify(token)
+    except AuthenticationError as error:
+        raise Unauthorized(str(error)) from None
+    if principal is NOBODY:
+        raise Unauthorized(_MISSING)
+    return principal
 
 
 def require_admin(principal: Principal) -> None:

@@ -16,7 +16,7 @@ class HealthHandler(ApiHandler):
 
     def asks(self) -> Principal:
         """Ask nobody."""
-        return self.registry.anonymous
+        return self.registry.authority.anonymous
 
     def get(self) -> None:
         """Say so."""

@@ -120,6 +120,8 @@ class ApiHandler(RequestHandler):
         self.set_header("Cache-Control", "no-store")
         if status_code == 503:
             self.set_header("Retry-After", "1")
+        if status_code == 401:
+            self.set_header("WWW-Authenticate", "Bearer")
         if status_code == 405:
             self.set_header("Allow", ", ".join(self.methods))
         self.finish(encode(_told(status_code, error)) + b"\n")

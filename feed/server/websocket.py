@@ -19,15 +19,19 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketProtocol13
 
+from feed.codes import CloseCode
+from feed.errors import AuthenticationError
+from feed.server.access import SUBPROTOCOL, browser_token, header_token, subprotocols
 from feed.server.transport import SocketTransport
 from feed.server.turn import Turn
+from feed.sessions.entitlements import Principal
 from feed.sessions.registry import Registry
 
 ACCEPTED = (
     "HTTP/1.1 101 Switching Protocols\r\n"
     "Upgrade: websocket\r\n"
     "Connection: Upgrade\r\n"
-    "Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    "Sec-WebSocket-Accept: {accept}\r\n"
 )
 
 
@@ -73,10 +77,18 @@ class StreamHandler(RequestHandler):
     async def get(self, *_: Any) -> None:
         """Answer the handshake and hand the socket over."""
         refused = refusal(self.request) or unavailable(self._registry)
+        principal = None
         if refused is None:
-            await self._accept()
+            try:
+                principal = self._header_principal()
+            except AuthenticationError as error:
+                refused = 401, str(error)
+        if refused is None:
+            await self._accept(principal)
             return
         status, reason = refused
+        if status == 401:
+            self.set_header("WWW-Authenticate", "Bearer")
         self.set_status(status)
         if status == 426:
             self.set_header("Upgrade", "websocket")
@@ -91,14 +103,36 @@ class StreamHandler(RequestHandler):
         if not isinstance(error[1], HTTPError):
             super().log_exception(*error)
 
-    async def _accept(self) -> None:
+    def _header_principal(self) -> Principal | None:
+        """Give the principal of the Authorization header, if it is there and asked for."""
+        authority = self._registry.authority
+        token = None if authority.mode == "none" else header_token(self.request)
+        return None if token is None else authority.identify(token)
+
+    def _browser_principal(self) -> Principal | None:
+        """Likewise of where a page puts a token; pages see close codes, but no HTTP status."""
+        authority = self._registry.authority
+        if authority.mode == "none":
+            return None
+        token = browser_token(self.request, in_url=self._registry.limits.token_in_url)
+        return None if token is None else authority.identify(token)
+
+    async def _accept(self, principal: Principal | None) -> None:
         key = self.request.headers["Sec-WebSocket-Key"]
         batched = self.get_query_argument("batch", "0") == "1"
         peer = self.request.remote_ip or "unknown"
+        failure = ""
+        if principal is None:
+            try:
+                principal = self._browser_principal()
+            except AuthenticationError as error:
+                failure = str(error)
+        head = ACCEPTED.format(accept=WebSocketProtocol13.compute_accept_value(key))
+        if SUBPROTOCOL in subprotocols(self.request):
+            head += f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n"
         stream = self.detach()
-        accept = WebSocketProtocol13.compute_accept_value(key)
         try:
-            await stream.write(ACCEPTED.format(accept=accept).encode())
+            await stream.write(f"{head}\r\n".encode())
             sock, early = take_socket(stream)
         except StreamClosedError:
             return
@@ -110,7 +144,10 @@ class StreamHandler(RequestHandler):
             self._registry.limits.message_bytes,
             self._registry.hub.metrics,
         )
-        transport.start(self._registry.open(transport, batched=batched, peer=peer), early)
+        session = self._registry.open(transport, batched=batched, peer=peer, principal=principal)
+        transport.start(session, early)
+        if failure:
+            session.close(CloseCode.UNAUTHENTICATED, failure)
 
 
 def take_socket(stream: IOStream) -> tuple[socket.socket, bytes]:

@@ -118,6 +118,11 @@ class Delivery:
         """What is delivered."""
         return self._cohort.subscriptions if self._cohort else Subscriptions()
 
+    @property
+    def streams(self) -> set[Stream]:
+        """The streams that are delivered at the moment."""
+        return {*self._cohort.streams, *self._cohort.latest} if self._cohort else set()
+
     # Streams that begin, change and end
 
     def move(self, after: Subscriptions) -> None:

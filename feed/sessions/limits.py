@@ -16,6 +16,9 @@ class Limits:
         message_bytes: the largest command.
         silence_s: how long a peer may send nothing at all, not even a pong, before it is given up.
         sessions: how many there may be at a time.
+        principal_sessions: how many of them one principal may have.
+        token_in_url: whether a token is taken from there.
+        authentication_s: how long a session may take to say who it is.
     """
 
     outbox_bytes: int = 1_048_576
@@ -24,6 +27,9 @@ class Limits:
     message_bytes: int = 65_536
     silence_s: float = 25.0
     sessions: int = 1_000_000
+    principal_sessions: int = 1_000_000
+    token_in_url: bool = False
+    authentication_s: float = 10.0
 
     @property
     def watermark_bytes(self) -> int:

@@ -14,8 +14,10 @@ from feed.hub.hub import Hub
 from feed.protocol.codec import encode
 from feed.protocol.frames import Opcode, control_frame, text_frame
 from feed.protocol.messages import PROTOCOL_VERSION, Heartbeat, Welcome
+from feed.sessions.admission import Admission
+from feed.sessions.auth import Authority
 from feed.sessions.delivery import Transport
-from feed.sessions.entitlements import ANONYMOUS, Principal
+from feed.sessions.entitlements import Principal
 from feed.sessions.limits import Limits
 from feed.sessions.requests import Universe
 from feed.sessions.session import Session
@@ -38,14 +40,14 @@ class Registry:
     """Opens sessions and knows every one that is open.
 
     Attributes:
-        anonymous: the principal of whoever did not say who they are.
+        admission: who the sessions are.
         connections: sockets in use, also of sessions that have ended and wait for the peer's close.
         draining: whether sessions are being sent home, and none is to be opened.
 
     Args:
         sources: tells each source's state, for heartbeats.
         later: calls a function once, after a delay in seconds.
-        anonymous: what everybody may do who does not say who they are.
+        authority: says who somebody is.
     """
 
     def __init__(
@@ -59,20 +61,23 @@ class Registry:
         heartbeat_interval_s: float,
         sources: Callable[[], Mapping[str, str]],
         later: Callable[[float, Callable[[], None]], object],
-        anonymous: Principal = ANONYMOUS,
+        authority: Authority | None = None,
     ) -> None:
         self.hub = hub
         self.clock = clock
         self.limits = limits
         self.universe = universe
         self.later = later
-        self.anonymous = anonymous
+        self.admission = Admission(
+            authority or Authority(), clock=clock, limits=limits, later=later
+        )
         self.epoch = epoch
         self.connections = 0
         self.draining = False
         self._heartbeat_interval_s = heartbeat_interval_s
         # Counted in beats, not in seconds: a process that was stopped itself blames nobody.
         self._patience_beats = max(2, math.ceil(limits.silence_s / heartbeat_interval_s))
+        self._patrol_beats = max(1, round(1 / self.beat_interval_s))
         self._sources = sources
         self._slots: list[dict[str, Session]] = [{} for _ in range(BEATS)]
         self._beats = 0
@@ -89,22 +94,35 @@ class Registry:
         """How often `beat` is to be called."""
         return self._heartbeat_interval_s / BEATS
 
-    def open(self, transport: Transport, *, batched: bool, peer: str) -> Session:
-        """Begin a conversation: the client is told welcome."""
+    @property
+    def authority(self) -> Authority:
+        """Says who somebody is."""
+        return self.admission.authority
+
+    def open(
+        self, transport: Transport, *, batched: bool, peer: str, principal: Principal | None = None
+    ) -> Session:
+        """Begin a conversation: the client is told welcome.
+
+        Args:
+            principal: who it is, where that is known already.
+        """
         name = secrets.token_hex(4)
-        session = Session(name, transport, self, self.anonymous, batched=batched)
+        principal = principal or self.authority.newcomer
+        session = Session(name, transport, self, principal, batched=batched)
         self._slot(session)[session.name] = session
         self.connections += 1
         self.hub.metrics.sessions_opened += 1
         log.info("session %s opened from %s", name, peer)
-        session.send(
-            Welcome(PROTOCOL_VERSION, session.name, self.epoch, self._heartbeat_interval_s, "none")
-        )
+        mode, interval_s = self.authority.mode, self._heartbeat_interval_s
+        session.send(Welcome(PROTOCOL_VERSION, name, self.epoch, interval_s, mode))
+        self.admission.open(session)
         return session
 
     def closed(self, session: Session, code: int) -> None:
         """Forget a session that has ended."""
         self._slot(session).pop(session.name, None)
+        self.admission.closed(session)
         closed = self.hub.metrics.sessions_closed
         closed[code] = closed.get(code, 0) + 1
         log.info("session %s closed with %d", session.name, code)
@@ -120,6 +138,8 @@ class Registry:
             lag_ms: how late the event loop is at the moment.
         """
         self._beats += 1
+        if self._beats % self._patrol_beats == 0:
+            self.admission.patrol(self)
         slot = self._slots[self._beats % BEATS]
         if not slot:
             return

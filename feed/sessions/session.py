@@ -30,14 +30,16 @@ from feed.protocol.messages import (
     Unsubscribe,
 )
 from feed.sessions import delivery
+from feed.sessions.admission import Admission
 from feed.sessions.delivery import Delivery, Transport
-from feed.sessions.entitlements import Principal
-from feed.sessions.requests import Universe, read_channels, read_subscriptions
+from feed.sessions.entitlements import NOBODY, Principal
+from feed.sessions.requests import Universe, not_entitled, read_channels, read_subscriptions
 
 
 class Context(delivery.Context, Protocol):
     """What all sessions of a process share."""
 
+    admission: Admission
     epoch: str
     universe: Universe
 
@@ -85,19 +87,24 @@ class Session:
         if self._closing:
             return
         try:
-            match read_command(payload):
-                case Subscribe() as command:
+            command = read_command(payload)
+            if self.principal is NOBODY and not isinstance(command, Authenticate | Ping):
+                text = 'authenticate first: {"type":"authenticate","token":"..."}'
+                raise MessageError(codes.UNAUTHENTICATED, text, id=command.id)
+            match command:
+                case Subscribe():
                     self._subscribe(command)
-                case Unsubscribe() as command:
+                case Unsubscribe():
                     self._unsubscribe(command)
                 case Ping(id):
                     self.send(Pong(self._context.clock.now_ns(), id=id))
-                case Authenticate(id=id):
-                    text = "this feed asks for no authentication, subscribe without it"
-                    raise MessageError(codes.NOT_ENABLED, text, id=id)
+                case Authenticate(token, id):
+                    self._context.admission.authenticate(self, token, id)
         except MessageError as error:
             self._context.hub.metrics.errors_told += 1
             self.send(ErrorMessage(error.code, str(error), id=error.id))
+            if error.code == codes.BAD_TOKEN and not self.principal.credential:
+                self.close(CloseCode.UNAUTHENTICATED, str(error))
 
     def _subscribe(self, command: Subscribe) -> None:
         channels = read_channels(command.channels, command.id)
@@ -152,6 +159,23 @@ class Session:
         self._acknowledge(command.id, [_not_subscribed(name) for name in sorted(missing)])
         self.delivery.drain()
 
+    def reconsider(self, before: Principal) -> None:
+        """Hold the subscriptions to the entitlements as they are now; tells what was lost."""
+        if self.principal.delay_s != before.delay_s and self.delivery.streams:
+            self.close(CloseCode.DRAINING, "the delay of this session has changed")
+        held, had = self.delivery.subscriptions, self.delivery.streams
+        if self.principal.rights == before.rights or self.ended or not len(held):
+            return
+        self.delivery.move(held.under(self.principal.rights))
+        if self._closing:
+            return
+        self.delivery.end(had - self.delivery.streams)
+        lost = sorted({own.symbol for own in had - self.delivery.streams})
+        self._acknowledge(None, [not_entitled(symbol, self.principal) for symbol in lost])
+        for stream in self.delivery.streams - had:
+            self.delivery.begin(stream, snapshot=True)
+        self.delivery.drain()
+
     def _streams(self, subscriptions: list[Subscription]) -> list[Stream]:
         matching = self._context.hub.index.matching
         found = (matching(channel, pattern) for channel, pattern in subscriptions)
@@ -178,6 +202,11 @@ class Session:
     def _acknowledge(self, id: Id, rejected: list[Rejection]) -> None:
         held = self.delivery.subscriptions.by_channel()
         self.send(Subscribed(held, id=id, rejected=rejected))
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed, by either side."""
+        return self._closing
 
     def close(self, code: int, reason: str) -> None:
         """Say why in a `closing` message, close, and give up what is still owed."""

@@ -18,10 +18,13 @@ from feed.settings.parse import (
     number,
     pairs,
     patterns,
+    several,
     text,
     texts,
     whole,
 )
+
+JWT_ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
 
 def setting(default: Any, parse: Parse, help: str, metavar: str = "") -> Any:
@@ -48,8 +51,30 @@ class Listening:
 
 @dataclass(frozen=True)
 class Admitting:
-    """Who may do what."""
+    """Who may come in, and what they may do."""
 
+    authentication: str = setting(
+        "none",
+        choice("none", "optional", "required"),
+        "whether one must say who one is; none is for loopback addresses, or --insecure",
+        "none|optional|required",
+    )
+    insecure: bool = setting(False, flag, "listen beyond loopback without authentication")
+    api_keys: str | None = setting(
+        None, text, "file of API keys, made by feed keys; read again when it changes", "FILE"
+    )
+    jwt_key: str | None = setting(
+        None,
+        text,
+        "what verifies JSON Web Tokens: a JWKS, a PEM public key, or an HMAC secret; likewise",
+        "FILE",
+    )
+    jwt_algorithms: tuple[str, ...] = setting(
+        JWT_ALGORITHMS, several(*JWT_ALGORITHMS), "algorithms of tokens that are taken", "NAME"
+    )
+    jwt_audience: str = setting("feed", text, "the aud that a token must have", "TEXT")
+    jwt_issuer: str | None = setting(None, text, "the iss that a token must have; else any", "TEXT")
+    token_in_url: bool = setting(False, flag, "take ?token=, though proxies and browsers keep URLs")
     anonymous_subscribe: tuple[str, ...] = setting(
         ("*",), patterns, "symbols whose ticks everybody may have, such as AAPL or BTC*", "PATTERN"
     )

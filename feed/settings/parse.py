@@ -90,6 +90,18 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(items)
 
 
+def several(*allowed: str) -> Parse:
+    """Take a list of some words."""
+
+    def parse(value: Any) -> tuple[str, ...]:
+        items = texts(value)
+        if not set(items) <= set(allowed):
+            raise ValueError(f"must be of {', '.join(allowed)}")
+        return items
+
+    return parse
+
+
 def patterns(value: Any) -> tuple[str, ...]:
     """Take a list of symbols and of patterns; an empty text is none."""
     items = texts(value) if value else ()

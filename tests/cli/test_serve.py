@@ -141,7 +141,7 @@ def test_a_tape_that_may_not_be_read_is_one_line_and_exit_code_1(
 def test_an_address_that_cannot_be_had_is_one_line_and_exit_code_1(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code, out, err = served(capsys, "--host", "..", "--port", "0", "--simulate", "A")
+    code, out, err = served(capsys, "--host", "..", "--insecure", "--port", "0", "--simulate", "A")
     assert (code, out) == (1, "")
     assert err.startswith("feed: cannot listen on ..:0: ")
     assert err.count("\n") == 1

@@ -13,6 +13,7 @@ from feed.server import websocket
 from feed.server.app import bind, listen
 from feed.server.transport import SocketTransport
 from feed.sessions.delivery import Transport
+from feed.sessions.entitlements import ANONYMOUS
 from feed.sessions.limits import Limits
 from feed.sessions.session import Session
 from tests.fakes import World
@@ -41,10 +42,10 @@ async def echoing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     limits = Limits(outbox_bytes=4 * MESSAGE_BYTES, message_bytes=MESSAGE_BYTES)
     registry = World(limits=limits).registry
 
-    def open_silent(transport: Transport, *, batched: bool, peer: str) -> Session:
+    def open_silent(transport: Transport, *, batched: bool, peer: str, **_: object) -> Session:
         """Open a session that says no word of its own."""
         name = secrets.token_hex(4)
-        return Session(name, transport, registry, registry.anonymous, batched=batched)
+        return Session(name, transport, registry, ANONYMOUS, batched=batched)
 
     monkeypatch.setattr(websocket, "SocketTransport", EchoTransport)
     monkeypatch.setattr(registry, "open", open_silent)

@@ -8,6 +8,7 @@ import pytest
 from feed.protocol.codec import decode, encode
 from feed.protocol.messages import (
     AnyCommand,
+    Authenticated,
     Closing,
     ErrorMessage,
     Heartbeat,
@@ -27,6 +28,7 @@ from feed.protocol.messages import (
 from feed.ticks import Quote, Trade
 
 EXAMPLES: list[Any] = [
+    Authenticated("desk-2", 1795693318, id=1),
     Welcome(1, "7f3a", "k3f9", 5.0, "none"),
     Subscribed({"quotes": ["AAPL"]}, id=1, rejected=[Rejection("APPL", "unknown_symbol", "no")]),
     Snapshot(

@@ -36,7 +36,7 @@ def got(world: World, path: str, *headers: str) -> tuple[int, Any]:
 
 def restricted(**rights: Any) -> World:
     world = with_market()
-    world.registry.anonymous = Principal("anonymous", **rights)
+    world.registry.authority.anonymous = Principal("anonymous", **rights)
     return world
 
 

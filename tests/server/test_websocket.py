@@ -8,6 +8,8 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from feed.server import websocket
 from feed.server.websocket import refusal
+from feed.sessions.auth import Authority, Mode, Trusted
+from feed.sessions.keys import Keys
 from feed.sessions.limits import Limits
 from tests.fakes import World, quote
 from tests.server.local import KEY, answer, eventually, handshake, peer, request, serving
@@ -207,3 +209,67 @@ def test_a_mistake_of_ours_is_logged(
 def masked(payload: bytes) -> bytes:
     """Frame a short text the way a client does, with the mask 0, which changes nothing."""
     return bytes((0x81, 0x80 | len(payload))) + bytes(4) + payload
+
+
+def known(mode: Mode = "required", limits: Limits | None = None) -> tuple[World, str]:
+    """Give a feed at which desk-2 has a key."""
+    keys = Keys()
+    token = keys.create("desk-2", {"subscribe": ["A"]}, "now")
+    return World(None, limits, authority=Authority(mode, load=lambda: Trusted(keys))), token
+
+
+def shake(world: World, path: str = "/v1/stream", header: str = "") -> tuple[str, bytes]:
+    """Give the head of the answer to a handshake, and what comes at once after it."""
+
+    async def ask() -> tuple[str, bytes]:
+        first = handshake(path)
+        if header:
+            first = first.replace(b"\r\n\r\n", f"\r\n{header}\r\n\r\n".encode())
+        async with serving(world) as port, peer(port, first) as own:
+            head = await own.head()
+            return head, await own.until(b"}") + await asyncio.wait_for(own.reader.read(999), 5)
+
+    return asyncio.run(ask())
+
+
+def test_a_token_in_the_header_says_who_a_session_is() -> None:
+    world, token = known()
+    head, told = shake(world, header=f"Authorization: Bearer {token}")
+    assert head.startswith("HTTP/1.1 101 ")
+    assert b'"authentication":"required"' in told
+    assert b'"type":"authenticated","principal":"desk-2"' in told
+
+
+def test_a_bad_token_in_the_header_gets_401() -> None:
+    async def ask(mode: Mode) -> tuple[str, bytes]:
+        headers = b"\r\nAuthorization: Bearer canary\r\n\r\n"
+        async with serving(known(mode)[0]) as port:
+            return await answer(port, handshake().replace(b"\r\n\r\n", headers))
+
+    head, body = asyncio.run(ask("optional"))
+    assert head.startswith("HTTP/1.1 401 ")
+    assert "\r\nWww-Authenticate: Bearer\r\n" in head
+    assert body == b"the key is unknown or was revoked\n"
+
+
+def test_a_page_says_who_it_is_by_a_subprotocol_which_is_never_repeated() -> None:
+    world, token = known()
+    head, told = shake(world, header=f"Sec-WebSocket-Protocol: feed.v1, bearer.{token}")
+    assert "\r\nSec-WebSocket-Protocol: feed.v1\r\n" in head
+    assert "bearer" not in head
+    assert b'"type":"authenticated"' in told
+
+
+def test_a_page_with_a_bad_token_reads_the_close_code_as_it_sees_no_status() -> None:
+    head, told = shake(known()[0], header="Sec-WebSocket-Protocol: feed.v1, bearer.canary")
+    assert head.startswith("HTTP/1.1 101 ")
+    assert b'"type":"closing","code":4501' in told
+    assert (4501).to_bytes(2, "big") in told
+    assert b"canary" not in told
+
+
+def test_a_token_in_the_url_needs_a_setting() -> None:
+    world, token = known()
+    assert b'"code":4501' in shake(world, f"/v1/stream?token={token}")[1]
+    world, token = known(limits=Limits(token_in_url=True))
+    assert b'"type":"authenticated"' in shake(world, f"/v1/stream?token={token}")[1]

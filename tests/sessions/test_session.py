@@ -344,9 +344,8 @@ def test_a_wildcard_takes_only_what_is_entitled_also_of_symbols_that_appear_late
 def test_sessions_with_other_rights_share_no_cohort() -> None:
     desk = Desk(principal=ONLY_A)
     desk.tell(type="subscribe", symbols=["*"])
-    desk.world.registry.anonymous = ANONYMOUS
     everybody = FakeTransport()
-    everyone = desk.world.registry.open(everybody, batched=False, peer="test")
+    everyone = desk.world.registry.open(everybody, batched=False, peer="test", principal=ANONYMOUS)
     everyone.receive(b'{"type":"subscribe","symbols":["*"]}')
     assert [own["symbol"] for own in desk.publish(quote("A"), quote("B"))] == ["A"]
     assert [own["symbol"] for own in messages(everybody)[-2:]] == ["A", "B"]

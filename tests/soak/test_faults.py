@@ -147,7 +147,9 @@ def test_a_storm_of_resumes(feed: Feed, bystanders: Crowd) -> None:
 @pytest.mark.skipif(bool(faults.no_network()), reason=faults.no_network())
 def test_peers_that_a_network_swallows_are_given_up_within_half_a_minute(tmp_path: Path) -> None:
     with (
-        serving(tmp_path, *MARKET, "--host", "0.0.0.0", under=faults.IN_A_NETWORK) as feed,
+        serving(
+            tmp_path, *MARKET, "--host", "0.0.0.0", "--insecure", under=faults.IN_A_NETWORK
+        ) as feed,
         crowd(at("127.0.0.1", feed), BYSTANDERS, under=faults.beside(feed)) as bystanders,
         crowd(at(faults.AWAY, feed), 20, under=faults.beside(feed)) as victims,
     ):

@@ -1,0 +1,229 @@
+"""JSON Web Tokens (RFC 7519), through PyJWT: who signed one, and what its claims entitle to.
+
+Each key has exactly one algorithm, which follows from what kind of key it is. So a token cannot
+choose how it is verified: `none`, or an HMAC made with a public key, find no key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from feed.errors import AuthenticationError, KeysError, MissingExtraError
+from feed.sessions.entitlements import Principal, read_entitlements, read_name
+
+ALGORITHMS: Final = ("HS256", "RS256", "ES256", "EdDSA")
+CLAIM: Final = "feed"
+"""The claim that holds the entitlements."""
+
+SECRET_BYTES: Final = 32
+"""The least length of an HMAC secret: that of its hash (RFC 7518 section 3.2)."""
+
+TOKEN_BYTES: Final = 8192
+LAST_SECOND: Final = 2**53
+
+_PEM: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """One key that may have signed a token.
+
+    Attributes:
+        label: tells keys apart, and gives nothing away.
+        kid: the key's own name, where it has one.
+        material: as PyJWT takes it.
+    """
+
+    label: str
+    kid: str | None
+    algorithm: str
+    material: Any
+
+
+class Tokens:
+    """Reads tokens.
+
+    Args:
+        issuer: of the tokens that are taken; None takes any.
+    """
+
+    def __init__(
+        self, verifiers: Iterable[Verifier], *, audience: str, issuer: str | None = None
+    ) -> None:
+        self._verifiers = list(verifiers)
+        self._audience = audience
+        self._issuer = issuer
+        self.labels = {own.label for own in self._verifiers}
+
+    def identify(self, token: str) -> Principal:
+        """Give the principal of a token.
+
+        Raises:
+            AuthenticationError: it is not valid; the message says why, and holds nothing of it.
+        """
+        if len(token) > TOKEN_BYTES:
+            raise AuthenticationError(f"a token may have {TOKEN_BYTES} bytes")
+        verifier, claims = self._verified(token)
+        try:
+            held = claims.get(CLAIM, {})
+            if not isinstance(held, dict):
+                raise ValueError(f"the claim {CLAIM} must be an object")
+            name, entitlements = read_name(claims["sub"]), read_entitlements(held)
+        except ValueError as error:
+            raise AuthenticationError(f"the token's claims are not valid: {error}") from None
+        ends = min(int(claims["exp"]), LAST_SECOND)
+        return Principal(name, expires_at=ends, credential=verifier.label, **entitlements)
+
+    def _verified(self, token: str) -> tuple[Verifier, dict[str, Any]]:
+        import jwt
+
+        failure = "the token is signed by no key that is trusted here"
+        for verifier in self._candidates(token):
+            try:
+                return verifier, jwt.decode(
+                    token,
+                    verifier.material,
+                    algorithms=[verifier.algorithm],
+                    audience=self._audience,
+                    issuer=self._issuer,
+                    options={"require": ["exp", "sub", "aud"]},
+                )
+            except jwt.InvalidSignatureError:
+                continue
+            except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+                failure = _told(error)
+                break
+        raise AuthenticationError(failure)
+
+    def _candidates(self, token: str) -> list[Verifier]:
+        import jwt
+
+        try:
+            header = jwt.get_unverified_header(token)
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+            raise AuthenticationError("the token is neither an API key nor a JWT") from None
+        kid = header.get("kid")
+        return [
+            own
+            for own in self._verifiers
+            if own.algorithm == header.get("alg") and kid in (None, own.kid)
+        ]
+
+
+def _told(error: Exception) -> str:
+    import jwt
+
+    if isinstance(error, jwt.ExpiredSignatureError):
+        return "the token has expired"
+    if isinstance(error, jwt.ImmatureSignatureError):
+        return "the token is not valid yet"
+    if isinstance(error, jwt.InvalidAudienceError):
+        return "the token is for another audience"
+    if isinstance(error, jwt.InvalidIssuerError):
+        return "the token is from another issuer"
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return f"the token lacks the claim {error.claim}"
+    return "the token is not valid"
+
+
+def load_verifiers(path: Path, allowed: Collection[str] = ALGORITHMS) -> list[Verifier]:
+    """Read a file of keys: a JWKS, PEM public keys, or else an HMAC secret.
+
+    Raises:
+        KeysError: it cannot be read, or has no key of an algorithm that is allowed.
+        MissingExtraError: PyJWT or cryptography is not installed.
+    """
+    try:
+        import cryptography  # noqa: F401 - PyJWT would miss it only at the first token
+        import jwt  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("auth", "reading JSON Web Tokens") from None
+    try:
+        data = path.read_bytes().strip()
+    except OSError as error:
+        raise KeysError(path, f"cannot be read: {error.strerror}") from None
+    try:
+        found = _read(data)
+    except ValueError as error:
+        raise KeysError(path, str(error)) from None
+    usable = [own for own in found if own.algorithm in allowed]
+    if not usable:
+        raise KeysError(path, f"has no key of an algorithm that is allowed: {', '.join(allowed)}")
+    return usable
+
+
+def _read(data: bytes) -> list[Verifier]:
+    if data.startswith(b"{"):
+        return _read_jwks(data.decode())
+    if _PEM.search(data):
+        return [_read_pem(data)]
+    if len(data) < SECRET_BYTES:
+        raise ValueError(f"is an HMAC secret of {len(data)} bytes, {SECRET_BYTES} are needed")
+    return [Verifier(_label(data), None, "HS256", data)]
+
+
+def _read_jwks(text: str) -> list[Verifier]:
+    import jwt
+
+    try:
+        keys = jwt.PyJWKSet.from_json(text).keys
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"is not a JWKS: {error}") from None
+    return [
+        Verifier(_label(repr(sorted(own._jwk_data.items())).encode()), own.key_id, name, own.key)
+        for own in keys
+        if (name := str(own.algorithm_name)) in ALGORITHMS
+    ]
+
+
+def _read_pem(data: bytes) -> Verifier:
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    if b"PRIVATE KEY" in data:
+        raise ValueError("holds a private key: a feed only needs the public one")
+    key = load_pem_public_key(data)
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048:
+        return Verifier(_label(data), None, "RS256", key)
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+        return Verifier(_label(data), None, "ES256", key)
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return Verifier(_label(data), None, "EdDSA", key)
+    raise ValueError("must be an RSA key of 2048 bits or more, of the curve P-256, or Ed25519")
+
+
+def _label(material: bytes) -> str:
+    return f"jwt:{hashlib.sha256(material).hexdigest()[:16]}"
+
+
+def sign(claims: dict[str, Any], data: bytes, kid: str | None = None) -> str:
+    """Make a token with an HMAC secret or a PEM private key.
+
+    Raises:
+        ValueError: the key is not one of those.
+        MissingExtraError: PyJWT is not installed.
+    """
+    try:
+        import jwt
+        from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    except ImportError:
+        raise MissingExtraError("auth", "making JSON Web Tokens") from None
+    data = data.strip()
+    if not _PEM.search(data):
+        [verifier] = _read(data)
+        key, algorithm = verifier.material, verifier.algorithm
+    else:
+        key = load_pem_private_key(data, None)
+        algorithm = "RS256"
+        if isinstance(key, ec.EllipticCurvePrivateKey):
+            algorithm = "ES256"
+        elif isinstance(key, ed25519.Ed25519PrivateKey):
+            algorithm = "EdDSA"
+    headers = {"kid": kid} if kid else None
+    return jwt.encode(claims, key, algorithm=algorithm, headers=headers)

@@ -1,0 +1,116 @@
+"""Keys and tokens at a real process: who comes in, what ends them, and that none is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from feed.sessions.tokens import sign
+from tests.integration.running import TICK_TYPES, Message, environment, run, serving
+
+SECRET = b"0123456789abcdef" * 2
+MARKET = ("--simulate", "A,B", "--rate", "500", "--authentication", "required")
+
+
+def key(folder: Path, name: str, *options: str) -> str:
+    file = str(folder / "keys.toml")
+    return run("keys", "create", name, "--file", file, *options).stdout.strip()
+
+
+def token(expires_s: int, symbols: list[str]) -> str:
+    pytest.importorskip("jwt", reason="needs the extra auth")
+    claims = {"sub": "desk-2", "aud": "feed", "exp": int(time.time()) + expires_s}
+    return sign(claims | {"feed": {"subscribe": symbols}}, SECRET)
+
+
+def hear(client: ClientConnection, kind: str) -> Message:
+    """Read up to a message of a kind."""
+    while True:
+        message: Message = orjson.loads(client.recv(timeout=10))
+        if message["type"] == kind:
+            return message
+
+
+def until_closed(client: ClientConnection) -> tuple[list[Message], ConnectionClosed]:
+    heard: list[Message] = []
+    while True:
+        try:
+            heard.append(orjson.loads(client.recv(timeout=20)))
+        except ConnectionClosed as end:
+            return heard, end
+
+
+def test_a_key_revoked_while_it_is_used_ends_its_session_and_no_other(tmp_path: Path) -> None:
+    canary, stays = key(tmp_path, "desk-2", "--symbols", "A"), key(tmp_path, "desk-3")
+    with serving(tmp_path, *MARKET, "--api-keys", str(tmp_path / "keys.toml")) as feed:
+        bearer = [Subprotocol("feed.v1"), Subprotocol(f"bearer.{canary}")]
+        headers = {"Authorization": f"Bearer {stays}"}
+        with (
+            connect(feed.url, subprotocols=bearer) as ends,
+            connect(feed.url, additional_headers=headers) as other,
+        ):
+            for client in (ends, other):
+                hear(client, "authenticated")
+                client.send('{"type":"subscribe","symbols":["*"]}')
+                hear(client, "quote")
+            run("keys", "revoke", "desk-2", "--file", str(tmp_path / "keys.toml"))
+            revoked_s = time.monotonic()
+            heard, end = until_closed(ends)
+            assert time.monotonic() - revoked_s < 5
+            assert end.rcvd is not None
+            assert (end.rcvd.code, end.rcvd.reason) == (4501, "the key was revoked")
+            assert {own["symbol"] for own in heard if own["type"] in TICK_TYPES} == {"A"}
+            assert hear(other, "quote")
+        assert canary not in feed.log
+        assert stays not in feed.log
+
+
+def test_a_token_that_expires_ends_its_session_with_4004_and_no_tick_after(tmp_path: Path) -> None:
+    (tmp_path / "jwt.key").write_bytes(SECRET)
+    with serving(tmp_path, *MARKET, "--jwt-key", str(tmp_path / "jwt.key")) as feed:
+        canary = token(3, ["A"])
+        with connect(feed.url) as client:
+            client.send(orjson.dumps({"type": "authenticate", "token": canary}).decode())
+            expires_at = hear(client, "authenticated")["expires_at"]
+            assert "send authenticate with a new one" in hear(client, "notice")["message"]
+            client.send('{"type":"subscribe","symbols":["A","B"]}')
+            assert hear(client, "subscribed")["rejected"][0]["code"] == "not_entitled"
+            heard, end = until_closed(client)
+            assert end.rcvd is not None
+            assert end.rcvd.code == 4004
+            assert -0.1 < time.time() - expires_at < 5
+            assert heard[-1]["type"] == "closing"
+            assert max(own.get("ts_out", 0) for own in heard) < (expires_at + 0.05) * 1e9
+        with connect(feed.url, subprotocols=[Subprotocol(f"bearer.{canary}")]) as client:
+            _, end = until_closed(client)
+            assert end.rcvd is not None
+            assert (end.rcvd.code, end.rcvd.reason) == (4501, "the token has expired")
+        assert canary not in feed.log
+
+
+def test_the_clients_of_this_project_show_the_token_of_the_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = key(tmp_path, "desk-2", "--symbols", "A")
+    with serving(tmp_path, *MARKET, "--api-keys", str(tmp_path / "keys.toml")) as feed:
+        refused = run("tail", "--url", feed.url, "--count", "3")
+        assert refused.returncode == 1
+        assert "authenticate first" in refused.stderr
+        monkeypatch.setattr("tests.integration.running.environment", environment_with(canary))
+        told = run("tail", "A", "B", "--url", feed.url, "--count", "3", "--json")
+        assert told.returncode == 0
+        assert len(told.stdout.splitlines()) == 3
+        assert "B is not among the symbols of this token" in told.stderr
+        verified = run("verify", feed.url, "--symbols", "A", "--seconds", "1")
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def environment_with(token: str) -> Callable[[], dict[str, str]]:
+    return lambda: environment() | {"FEED_TOKEN": token}

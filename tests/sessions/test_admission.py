@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from feed.errors import AuthenticationError
+from feed.sessions.auth import Authority, Mode
+from feed.sessions.entitlements import ANONYMOUS, Principal
+from feed.sessions.limits import Limits
+from feed.sessions.session import Session
+from feed.symbols import ALL_SYMBOLS, SymbolSet
+from tests.fakes import FakeTransport, World, messages, quote
+
+NS = 1_000_000_000
+
+
+class Register(Authority):
+    """Knows tokens by heart; each is the name of its principal."""
+
+    def __init__(self, mode: Mode, anonymous: Principal = ANONYMOUS) -> None:
+        super().__init__(mode, anonymous)
+        self.known: dict[str, Principal] = {}
+        self.changed = False
+
+    def identify(self, token: str) -> Principal:
+        if token not in self.known:
+            raise AuthenticationError("the key is unknown or was revoked")
+        return self.known[token]
+
+    def renewed(self, principal: Principal) -> Principal | None:
+        return self.known.get(principal.name) if principal.credential else principal
+
+    def reload(self) -> bool:
+        changed, self.changed = self.changed, False
+        return changed
+
+
+class Desk:
+    """One session at a feed that knows desk-2, for whom there is A."""
+
+    def __init__(self, mode: Mode = "required", limits: Limits | None = None) -> None:
+        self.register = Register(mode)
+        self.desk_2 = Principal("desk-2", SymbolSet(["A"]), credential="k1")
+        self.register.known["desk-2"] = self.desk_2
+        self.world = World(None, limits, authority=self.register)
+        self.session, self.transport = self.open()
+
+    def open(self) -> tuple[Session, FakeTransport]:
+        transport = FakeTransport()
+        return self.world.registry.open(transport, batched=False, peer="test"), transport
+
+    def tell(self, **command: Any) -> list[dict[str, Any]]:
+        return self.during(lambda: self.session.receive(orjson.dumps(command)))
+
+    def during(self, act: Callable[[], object]) -> list[dict[str, Any]]:
+        """Do something and give what the session was told meanwhile."""
+        before = len(messages(self.transport))
+        act()
+        self.world.hub.flush()
+        return messages(self.transport)[before:]
+
+    def patrol(self) -> None:
+        self.register.changed = True
+        self.world.registry.admission.patrol(self.world.registry)
+
+    @property
+    def closes(self) -> dict[int, int]:
+        return self.world.hub.metrics.sessions_closed
+
+
+def test_nothing_but_authenticate_is_done_before_it() -> None:
+    desk = Desk()
+    [error] = desk.tell(type="subscribe", symbols=["A"], id=1)
+    assert (error["code"], error["id"]) == ("unauthenticated", 1)
+    [done] = desk.tell(type="authenticate", token="desk-2", id=2)
+    assert done == {"type": "authenticated", "principal": "desk-2", "id": 2}
+    assert desk.tell(type="subscribe", symbols=["A"])[0]["type"] == "subscribed"
+
+
+def test_who_does_not_authenticate_in_time_is_closed_with_4501() -> None:
+    desk = Desk()
+    assert [delay_s for delay_s, _ in desk.world.timers] == [10.0]
+    desk.world.fire_timers()
+    assert desk.closes == {4501: 1}
+
+
+def test_who_authenticates_in_time_stays() -> None:
+    desk = Desk()
+    desk.tell(type="authenticate", token="desk-2")
+    desk.world.fire_timers()
+    assert desk.closes == {}
+
+
+@pytest.mark.parametrize("mode", ["optional", "required"])
+def test_a_bad_token_is_told_and_ends_a_session_that_had_none(mode: Mode) -> None:
+    desk = Desk(mode)
+    error, closing = desk.tell(type="authenticate", token="canary", id=5)
+    assert (error["code"], error["id"]) == ("bad_token", 5)
+    assert (closing["code"], closing["reconnect"]) == (4501, False)
+    assert b"canary" not in desk.transport.taken
+
+
+def test_a_session_keeps_its_principal() -> None:
+    desk = Desk()
+    desk.register.known["desk-3"] = Principal("desk-3")
+    desk.tell(type="authenticate", token="desk-2")
+    assert desk.tell(type="authenticate", token="desk-3")[0]["code"] == "other_principal"
+    assert desk.tell(type="authenticate", token="canary")[0]["code"] == "bad_token"
+    assert desk.session.principal.name == "desk-2"
+    assert desk.closes == {}
+
+
+def test_a_token_is_told_of_30_s_before_it_expires_and_ends_the_session_then() -> None:
+    desk = Desk()
+    desk.world.clock.wall_ns = 1000 * NS
+    desk.register.known["desk-2"] = replace(desk.desk_2, expires_at=1050)
+    [done] = desk.tell(type="authenticate", token="desk-2")
+    assert done["expires_at"] == 1050
+    desk.tell(type="subscribe", symbols=["A"])
+    assert desk.world.timers[-1][0] == 20.0
+    desk.world.clock.wall_ns = 1020 * NS
+    [notice] = desk.during(desk.world.fire_timers)
+    assert notice["message"] == "the token expires in 30 s: send authenticate with a new one"
+    desk.world.clock.wall_ns = 1050 * NS
+    desk.world.publish(quote("A"))
+    [closing] = desk.during(desk.world.fire_timers)
+    assert (closing["code"], closing["reconnect"]) == (4004, True)
+    assert desk.during(lambda: desk.world.publish(quote("A"))) == []
+
+
+def test_a_fresh_token_of_the_same_principal_lets_the_session_go_on() -> None:
+    desk = Desk()
+    desk.world.clock.wall_ns = 1000 * NS
+    desk.register.known["desk-2"] = replace(desk.desk_2, expires_at=1010)
+    desk.tell(type="authenticate", token="desk-2")
+    desk.register.known["desk-2"] = replace(desk.desk_2, expires_at=1100)
+    desk.tell(type="authenticate", token="desk-2")
+    desk.world.clock.wall_ns = 1020 * NS
+    desk.world.fire_timers()
+    assert desk.closes == {}
+    assert [delay_s for delay_s, _ in desk.world.timers] == [50.0]
+
+
+def test_a_wall_clock_that_steps_is_looked_at_again_within_a_minute() -> None:
+    desk = Desk()
+    desk.register.known["desk-2"] = replace(desk.desk_2, expires_at=100_000)
+    desk.tell(type="authenticate", token="desk-2")
+    assert desk.world.timers[-1][0] == 60.0
+
+
+def test_a_revoked_key_ends_the_session() -> None:
+    desk = Desk()
+    desk.tell(type="authenticate", token="desk-2")
+    desk.tell(type="subscribe", symbols=["A"])
+    del desk.register.known["desk-2"]
+    assert desk.during(desk.patrol)[0]["code"] == 4501
+    assert desk.during(lambda: desk.world.publish(quote("A"))) == []
+
+
+def test_symbols_taken_away_and_given_are_told_and_served_at_once() -> None:
+    desk = Desk()
+    desk.tell(type="authenticate", token="desk-2")
+    desk.tell(type="subscribe", symbols=["A", "*"], channels=["quotes"])
+    desk.world.publish(quote("A"), quote("B"))
+    desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=SymbolSet(["B"]))
+    tick, ack, snapshot = desk.during(desk.patrol)
+    assert (tick["symbol"], tick["seq"]) == ("A", 1)
+    assert ack["subscriptions"] == {"quotes": ["*"]}
+    assert [(own["symbol"], own["code"]) for own in ack["rejected"]] == [("A", "not_entitled")]
+    assert (snapshot["symbol"], snapshot["seqs"]) == ("B", {"quotes": 1})
+    told = desk.during(lambda: desk.world.publish(quote("A"), quote("B")))
+    assert [(own["symbol"], own["seq"]) for own in told] == [("B", 2)]
+
+
+def test_what_was_owed_of_a_symbol_that_is_taken_away_is_not_sent() -> None:
+    desk = Desk()
+    desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=ALL_SYMBOLS)
+    desk.tell(type="authenticate", token="desk-2")
+    desk.tell(type="subscribe", symbols=["A", "B"], delivery="all")
+    desk.transport.room = 0
+    for _ in range(3):
+        desk.world.publish(quote("A"), quote("B"))
+        desk.world.hub.flush()
+    desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=SymbolSet(["B"]))
+    desk.patrol()
+    desk.transport.room = 1 << 20
+    told = desk.during(desk.session.delivery.drain)
+    assert [own["symbol"] for own in told if own["type"] == "quote"] == ["B", "B", "B"]
+
+
+def test_a_stranger_who_authenticates_gets_more() -> None:
+    desk = Desk("optional")
+    desk.register.anonymous = ANONYMOUS
+    desk.tell(type="subscribe", symbols=["B"], channels=["quotes"])
+    told = desk.tell(type="authenticate", token="desk-2")
+    assert [own["type"] for own in told] == ["authenticated", "subscribed"]
+    assert told[1]["rejected"][0]["symbol"] == "B"
+
+
+def test_a_principal_has_so_many_sessions_at_a_time() -> None:
+    desk = Desk()
+    desk.register.known["desk-2"] = replace(desk.desk_2, session_limit=1)
+    desk.tell(type="authenticate", token="desk-2")
+    second, transport = desk.open()
+    second.receive(b'{"type":"authenticate","token":"desk-2"}')
+    assert messages(transport)[-1]["code"] == 4503
+    assert desk.world.registry.admission.sessions_of == {"desk-2": 1}
+    desk.session.lost()
+    assert desk.world.registry.admission.sessions_of == {}
+    third, transport = desk.open()
+    third.receive(b'{"type":"authenticate","token":"desk-2"}')
+    assert messages(transport)[-1]["type"] == "authenticated"
