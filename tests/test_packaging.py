@@ -229,7 +229,6 @@ def test_run_leaves_the_test_tools_out_until_they_are_needed(checkout: Path) -> 
     assert ".[tapes,charts]\n" in calls.read_text()
     _program(checkout / ".venv" / "bin" / "pytest", 'echo "pytest $*"')
     assert _run_script(checkout, "test", "-k", "x").stdout == "pytest -k x\n"
-    assert ".[tapes,charts,notebook,test,dev]\n" in calls.read_text()
     assert ".[tapes,charts,auth,notebook,test,dev]\n" in calls.read_text()
 
 
