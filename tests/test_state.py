@@ -47,7 +47,7 @@ class Feed:
 
     def seqs(self, symbol: str) -> list[int]:
         stream = self.hub.index.find("quotes", symbol)
-        return [tick.seq for tick in stream.recent] if stream else []
+        return [tick.seq for tick in stream.recent if not isinstance(tick, bytes)] if stream else []
 
 
 def test_after_a_stop_in_good_order_the_numbering_goes_on(tmp_path: Path) -> None:

@@ -61,22 +61,20 @@ class Hub:
         """
         count = self.last_values.count
         wanted: list[Tick] = []
-        audience: list[tuple[Cohort, ...]] = []
+        heard: list[Stream] = []
         for tick, stream in zip(ticks, streams, strict=True):
             stream.last = tick
-            stream.keep(tick)
             if tick.__class__ is Trade:
                 count(tick)
-            takers = stream.takers
-            if takers is None:
-                takers = stream.find_takers()
-            if takers:
+            if stream.takers != ():
                 wanted.append(tick)
-                audience.append(takers)
-        self.metrics.ticks_in += len(ticks)
-        self.journal.count(ticks)
+                heard.append(stream)
+            else:
+                stream.keep(tick)
         if wanted:
-            self._fan_out(wanted, audience)
+            self._fan_out(wanted, heard)
+        self.metrics.ticks_in += len(ticks)
+        self.journal.count(len(ticks))
 
     def restore(self, ticks: list[Tick]) -> None:
         """Take ticks of an earlier run, before there is any session; known ones are left out."""
@@ -88,8 +86,13 @@ class Hub:
                 stream.seq = tick.seq
                 self.receive([tick], [stream])
 
-    def _fan_out(self, ticks: list[Tick], audience: list[tuple[Cohort, ...]]) -> None:
+    def _fan_out(self, ticks: list[Tick], streams: list[Stream]) -> None:
         payloads = encode_ticks(ticks)
+        audience: list[tuple[Cohort, ...]] = []
+        for stream, payload in zip(streams, payloads, strict=True):
+            stream.keep(payload)
+            takers = stream.takers
+            audience.append(stream.find_takers() if takers is None else takers)
         self._owed += fan_out(audience, payloads)
         self._burst.add(ticks, payloads)
         self.metrics.encodings += len(payloads)

@@ -10,7 +10,10 @@ from feed.ticks import EVENT_CHANNELS, Tick
 if TYPE_CHECKING:
     from feed.hub.cohort import Cohort
 
-_NONE: Final[deque[Tick]] = deque(maxlen=0)
+Kept = Tick | bytes
+"""A tick in the journal: as it is, or as it went out."""
+
+_NONE: Final[deque[Kept]] = deque(maxlen=0)
 _KEEP_NONE: Final = _NONE.append
 
 
@@ -20,7 +23,7 @@ class Stream:
     Attributes:
         seq: of the newest tick; 0 before the first.
         last: the newest tick, or None.
-        recent: the newest ticks, as many as the journal keeps, oldest first.
+        recent: the newest ticks, as many as the journal keeps, oldest first; none is missing.
         keep: the append of `recent`.
         is_event: whether each tick counts (trades), or a newer one replaces it.
         cohorts: those that are owed each tick; kept by the index.

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from feed.hub.pending import BATCH_TICKS, tick_frames
 from feed.hub.stream import Stream
-from feed.protocol.codec import encode, encode_ticks
+from feed.protocol.codec import encode
 from feed.protocol.frames import text_frame
 from feed.protocol.messages import Resumed, Skipped, Snapshot
-from feed.ticks import Tick
 
 
 class Log(NamedTuple):
@@ -23,11 +22,11 @@ class Log(NamedTuple):
 
     Attributes:
         snapshot: gives the snapshot of a symbol with the seqs of some channels.
-        since: gives up to so many ticks of a stream from a seq on; None when that seq is gone.
+        since: gives up to so many payloads of a stream from a seq on; None when that seq is gone.
     """
 
     snapshot: Callable[[str, Iterable[str]], Snapshot]
-    since: Callable[[Stream, int, int], list[Tick] | None]
+    since: Callable[[Stream, int, int], list[bytes] | None]
 
 
 class CatchUp:
@@ -114,11 +113,11 @@ class CatchUp:
             return []
         stream = next(iter(self._resumes))
         first, at = self._resumes.pop(stream)
-        ticks = self._log.since(stream, at, BATCH_TICKS)
-        if ticks is None:
+        payloads = self._log.since(stream, at, BATCH_TICKS)
+        if payloads is None:
             return self._lost(stream, max(first, at))
-        frames = list(tick_frames(encode_ticks(ticks), batched=self._batched))
-        at += len(ticks)
+        frames = list(tick_frames(payloads, batched=self._batched))
+        at += len(payloads)
         if at <= stream.seq:
             self._resumes[stream] = (first, at)
             return frames

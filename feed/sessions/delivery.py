@@ -310,7 +310,7 @@ class Delivery:
 
     def _new_outbox(self) -> Outbox:
         hub = self._context.hub
-        log = Log(self._snapshot, hub.journal.since)
+        log = Log(self._snapshot, hub.journal.payloads)
         catch_up = CatchUp(log, batched=self._batched, positions=self._positions)
         watermark_bytes = self._context.limits.watermark_bytes
         return Outbox(

@@ -22,8 +22,8 @@ NS_PER_S = 1_000_000_000
 MIN_SLEEP_S = 0.001
 """The event loop's timers are no finer, and a wake-up costs more than a millisecond is worth."""
 
-AHEAD_TICKS = 256
-"""How many ticks are built at a time when few are due; it takes less than 0.1 ms."""
+AHEAD_TICKS = 512
+"""How many ticks are built at a time when few are due; it takes less than 0.2 ms."""
 
 Sleep = Callable[[float], Awaitable[None]]
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import orjson
 
 from feed.hub.stream import Stream
+from feed.protocol.codec import encode_ticks
 from feed.protocol.messages import Snapshot
 from feed.sessions.catchup import CatchUp, Log, within
 from feed.ticks import Tick
@@ -31,10 +32,10 @@ class Source:
     def snapshot(self, symbol: str, channels: Iterable[str]) -> Snapshot:
         return Snapshot(symbol, dict.fromkeys(channels, self.stream.seq))
 
-    def since(self, stream: Stream, first_seq: int, count: int) -> list[Tick] | None:
+    def since(self, stream: Stream, first_seq: int, count: int) -> list[bytes] | None:
         if first_seq < self.first_held:
             return None
-        return self.ticks[first_seq - 1 : first_seq - 1 + count]
+        return encode_ticks(self.ticks[first_seq - 1 : first_seq - 1 + count])
 
     def read(self, *, newest: bool = True) -> list[tuple[object, ...]]:
         whole = b"".join(self.catch_up.frames(1 << 20, newest=newest))
