@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 
-.PHONY: help run test style types layers soak bench bench-quick wheel clean
+.PHONY: help run test style types layers soak screenshot bench bench-quick wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ layers: $(BIN)/lint-imports ## who imports whom
 
 soak: $(BIN)/ruff ## long tests that want a quiet machine (ten minutes)
 	@$(BIN)/pytest -m soak
+
+screenshot: $(BIN)/ruff ## docs/dashboard.png, from the real page
+	@$(BIN)/python -m tests.web.screenshot
 
 bench: $(BIN)/ruff ## every figure of docs/PERFORMANCE.md, side by side with other servers (an hour)
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/pip install --quiet -e '.[bench]'

@@ -18,7 +18,6 @@ CROSS_CUTTING = {
     "test_operating.py",
     "test_packaging.py",
     "test_replay_data.py",
-    "test_web.py",
 }
 """Tests of what is no module."""
 

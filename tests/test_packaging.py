@@ -74,6 +74,14 @@ def test_the_wheel_holds_what_is_not_python(wheel: ZipFile, pattern: str) -> Non
     assert fnmatch.filter(wheel.namelist(), pattern)
 
 
+def test_the_wheel_declares_the_types_of_feed_js(wheel: ZipFile) -> None:
+    if not shutil.which("npm"):
+        pytest.skip("needs npm, for the compiler of TypeScript")
+    if "feed/web/feed.d.ts" not in wheel.namelist():
+        pytest.skip("npm could not bring the compiler of TypeScript")
+    assert b"export declare function connect(" in wheel.read("feed/web/feed.d.ts")
+
+
 def test_the_wheel_holds_only_the_package(wheel: ZipFile) -> None:
     tops = {PurePosixPath(each).parts[0] for each in wheel.namelist()}
     assert tops == {"feed", f"feed-{feed.__version__}.dist-info"}

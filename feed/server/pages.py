@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any, Final
 
-from tornado.web import HTTPError, RequestHandler
+from tornado.web import RequestHandler
 
 from feed.server import charts
 from feed.server.websocket import StreamHandler
@@ -19,9 +19,6 @@ TYPES: Final = {
 }
 FILES: Final = r"/([a-z][a-z-]*\.(?:js|css|svg))"
 """The paths of the files beside the page."""
-
-LIBRARY: Final = "feed.js"
-"""The one file that pages of other origins may import: it holds nothing but the client."""
 
 POLICY: Final = (
     f"default-src 'none'; script-src 'self'; style-src 'self' {charts.STYLE}; img-src 'self'; "
@@ -43,9 +40,13 @@ class WebHandler(RequestHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "no-referrer")
         self.set_header("Cache-Control", "no-cache")
-        if name == LIBRARY:
-            self.set_header("Access-Control-Allow-Origin", "*")
         self.finish(body)
+
+    def refuse(self, text: str) -> None:
+        """Answer that there is no such file."""
+        self.set_status(404)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"{text}\n")
 
 
 class RootHandler(WebHandler, StreamHandler):
@@ -64,17 +65,14 @@ class RootHandler(WebHandler, StreamHandler):
 
 
 class FileHandler(WebHandler):
-    """The files beside the page."""
+    """The files beside the page. They hold no secret, and pages of any origin may import them."""
 
     def get(self, name: str) -> None:
-        """Send one.
-
-        Raises:
-            HTTPError: 404, as there is none of this name.
-        """
+        """Send one, if there is one of this name."""
         file = WEB / name
         if not file.is_file():
-            raise HTTPError(404)
+            return self.refuse("not found: the page is at / and the stream at /v1/stream")
+        self.set_header("Access-Control-Allow-Origin", "*")
         self.send(name, file.read_bytes())
 
     head = get
@@ -88,8 +86,6 @@ class ChartsHandler(WebHandler):
         try:
             self.send(name, charts.library())
         except charts.NoCharts as error:
-            self.set_status(404)
-            self.set_header("Content-Type", "text/plain; charset=utf-8")
-            self.finish(f"{error}\n")
+            self.refuse(str(error))
 
     head = get

@@ -1,150 +1,338 @@
-// The page at `/`: one plain WebSocket, one row per symbol. What is above `start` needs no browser.
+// @ts-check
+// The page at `/`: puts the parts together. Messages only mark what has changed; one paint per
+// animation frame writes it, and only where it is in view.
 
-const ROWS_SHOWN = 300;
-const SILENT_INTERVALS = 3;
-const [DAY_NS, REWIND_NS] = [86_400e9, 1e9];
+import { Board } from "./board.js";
+import { INTERVALS } from "./candles.js";
+import { Chart } from "./chart.js";
+import { connect } from "./feed.js";
+import { History } from "./history.js";
+import { Panel, sourcesText } from "./panel.js";
+import { Playback } from "./playback.js";
+import { change, changePercent, COLUMNS, count, fixed, signed, vwap } from "./rows.js";
+import { Search } from "./search.js";
+import { nextTheme, still, storage, theme, wear } from "./settings.js";
+import { Table } from "./table.js";
+import { clock, LINES, Tape } from "./tape.js";
+import { isName, isPattern, split, Watchlist } from "./watchlist.js";
 
-/** Tell whether the same client would only fail again (feed/codes.py). */
-export const stayAway = (code) =>
-  [1002, 1003, 1007, 1009].includes(code) || (code >= 4500 && code < 4600);
+const INTERVAL_MS = 200; // how often `latest` brings a quote
+const SETTLE_MS = 2000; // while the first rows come, the first one is selected
+const SORT_MS = 1000; // rows that are sorted by a price do not jump about
 
-/** Give the wait before an attempt: full jitter, as in feed/client/backoff.py. */
-export const delayMs = (attempt, draw = Math.random()) =>
-  draw * Math.min(30_000, 250 * 2 ** attempt);
+/** @param {string} id @returns {any} */
+const byId = (id) => document.getElementById(id);
 
-/** Read what the form put into the address; every symbol where it put nothing. */
-export function readSymbols(query) {
-  const text = new URLSearchParams(query).get("symbols")?.trim() || "*";
-  return [...new Set(text.split(/[\s,]+/).filter(Boolean))];
+/** @param {string} text */
+const tell = (text) => {
+  byId("news").textContent = text;
+  byId("news").hidden = !text;
+};
+
+const history = new History(sessionStorage.getItem("feed.token") ?? "");
+const board = new Board();
+const watchlist = new Watchlist(location.search, storage, listed);
+const feed = connect(new URL("v1/stream", location.href.replace(/^http/, "ws")).href, {
+  token: () => history.token,
+});
+const table = new Table(byId("watch"), {
+  columns: COLUMNS,
+  onSelect: (symbol) => {
+    chosen = true;
+    select(symbol);
+  },
+  onRemove: remove,
+  onMove: move,
+  onSort: sortBy,
+  onScroll: wake,
+});
+const chart = new Chart(byId("chart"), byId("chart-note"), history);
+const tape = new Tape(byId("trades"), byId("tape-note"));
+const panel = new Panel(byId("figures"), byId("state"), feed);
+const playback = new Playback(byId("playback"), history, tell);
+const search = new Search(byId("search"), { suggest, add });
+
+/** @type {Set<string>} what the server has been asked for */
+const asked = new Set();
+/** @type {import("./rows.js").Row[]} */
+let shown = [];
+let selected = "";
+let interval = storage.getItem("feed.interval") ?? "1s";
+let [scheduled, sortedMs] = [false, 0];
+let chosen = false; // by a person
+let typed = ""; // to be selected once the server has taken it
+
+// The watchlist
+
+function listed() {
+  window.history.replaceState(null, "", watchlist.query);
+  board.keep((symbol) => watchlist.has(symbol));
+  ask();
+  wake();
 }
 
-/** Quotes at an interval, as only the newest counts; every trade, as volume is their sum. */
-export const subscriptions = (symbols) => [
-  { type: "subscribe", symbols, channels: ["quotes"], delivery: "latest", interval_ms: 200 },
-  { type: "subscribe", symbols, channels: ["trades"] },
-];
-
-export const newRow = (symbol) => ({ symbol, volume: 0, decimals: 2, tradeSeq: 0, tradeTs: 0 });
-
-function setPrice(row, name, value) {
-  const places = String(value).split(".")[1]?.length ?? 0;
-  row.decimals = Math.min(8, Math.max(row.decimals, places));
-  row[name] = value;
-}
-
-export function takeQuote(row, { bid, ask }) {
-  setPrice(row, "bid", bid);
-  setPrice(row, "ask", ask);
-}
-
-/** Count a trade, unless a snapshot has counted it already. */
-export function takeTrade(row, { seq, ts_event, price, size }) {
-  if (seq <= row.tradeSeq) return;
-  if (isNewSession(row.tradeTs, ts_event)) [row.reference, row.volume] = [row.last, 0];
-  row.reference ??= price;
-  row.volume += size ?? 0;
-  [row.tradeSeq, row.tradeTs] = [seq, ts_event];
-  setPrice(row, "last", price);
-}
-
-/** As on the server: another UTC day, or a tape that started over. */
-const isNewSession = (beforeNs, nowNs) =>
-  Math.floor(nowNs / DAY_NS) !== Math.floor(beforeNs / DAY_NS) || nowNs < beforeNs - REWIND_NS;
-
-/** Begin from the server's account; its trades only where this snapshot opens that stream. */
-export function takeSnapshot(row, { seqs, quote, trade, session }) {
-  if (quote) takeQuote(row, quote);
-  if (!trade || seqs.trades === undefined) return;
-  [row.tradeSeq, row.tradeTs, row.volume] = [seqs.trades, trade.ts_event, session.volume];
-  row.reference = session.previous_close ?? session.open;
-  setPrice(row, "last", trade.price);
-}
-
-/** Give a row's cells as text, and its change in percent. */
-export function cells(row) {
-  const price = (value) => value?.toFixed(row.decimals) ?? "–";
-  const change = row.reference ? (row.last / row.reference - 1) * 100 : 0;
-  const shown = row.reference ? `${change < 0 ? "" : "+"}${change.toFixed(2)} %` : "–";
-  const volume = row.volume.toLocaleString("en", { maximumFractionDigits: 4 });
-  return [[row.symbol, price(row.bid), price(row.ask), price(row.last), shown, volume], change];
-}
-
-function start() {
-  const byId = (id) => document.getElementById(id);
-  const symbols = readSymbols(location.search);
-  const [rows, dirty] = [new Map(), new Set()];
-  let socket, attempt = 0, arranged = 0, heardMs = 0, silentMs = Infinity;
-
-  const said = ({ message }) => message;
-  const tell = (told) => { byId("news").textContent = said(told); };
-  const show = (kind, text) => Object.assign(byId("state"), { className: kind, textContent: text });
-
-  const update = (take) => (told) => {
-    if (!rows.has(told.symbol)) rows.set(told.symbol, newRow(told.symbol));
-    if (!dirty.size) requestAnimationFrame(paint);
-    dirty.add(rows.get(told.symbol));
-    take(rows.get(told.symbol), told);
-  };
-
-  function paint() {
-    if (arranged !== rows.size) arrange();
-    for (const row of dirty) if (row.line) fill(row.line, ...cells(row));
-    dirty.clear();
+/** Have the server send what is listed, and no more. */
+function ask() {
+  const wanted = new Set(watchlist.entries);
+  const [fresh, gone] = [[...wanted].filter((own) => !asked.has(own)), [...asked].filter((own) => !wanted.has(own))];
+  fresh.forEach((own) => asked.add(own));
+  gone.forEach((own) => asked.delete(own));
+  if (fresh.length) {
+    // the newest quote is enough; of trades each one counts, as volume is their sum
+    feed.subscribe(fresh, { channels: ["quotes"], delivery: "latest", intervalMs: INTERVAL_MS }).then((ack) => answered(fresh, ack), failed);
+    feed.subscribe(fresh, { channels: ["trades", "status"] }).catch(failed);
   }
-
-  function arrange() {
-    const shown = [...rows.keys()].sort().slice(0, ROWS_SHOWN).map((symbol) => rows.get(symbol));
-    for (const row of shown) row.line ??= byId("line").content.firstElementChild.cloneNode(true);
-    byId("rows").replaceChildren(...shown.map((row) => row.line));
-    byId("more").textContent = rows.size > ROWS_SHOWN ? `${ROWS_SHOWN} of ${rows.size} shown` : "";
-    arranged = rows.size;
-  }
-
-  function fill({ cells: all }, texts, change) {
-    texts.forEach((text, at) => { if (all[at].textContent !== text) all[at].textContent = text; });
-    all[4].className = ["down", "", "up"][Math.sign(change) + 1];
-  }
-
-  const takers = {
-    quote: update(takeQuote),
-    trade: update(takeTrade),
-    snapshot: update(takeSnapshot),
-    subscribed: ({ rejected = [] }) => tell({ message: rejected.map(said).join("; ") }),
-    notice: tell,
-    error: tell,
-    heartbeat: ({ sources }) => show("live", Object.entries(sources).flat().join(" ") || "live"),
-    welcome({ heartbeat_interval_s }) {
-      [attempt, arranged, silentMs] = [0, 0, heartbeat_interval_s * 1000 * SILENT_INTERVALS];
-      rows.clear(); // the numbering may be another; snapshots follow
-      show("live", "live");
-      for (const command of subscriptions(symbols)) socket.send(JSON.stringify(command));
-    },
-  };
-
-  function connect() {
-    socket = new WebSocket(new URL("v1/stream?batch=1", location.href.replace(/^http/, "ws")));
-    socket.onclose = lost;
-    socket.onmessage = ({ data }) => {
-      heardMs = performance.now();
-      for (const told of [JSON.parse(data)].flat()) takers[told.type]?.(told);
-    };
-  }
-
-  function lost({ code, reason = "" }) {
-    silentMs = Infinity;
-    if (stayAway(code)) return show("closed", `closed, reload to try again: ${reason} (${code})`);
-    show("waiting", `reconnecting: ${reason || "connection lost"} (${code})`);
-    setTimeout(connect, delayMs(attempt++));
-  }
-
-  setInterval(() => {
-    if (performance.now() - heardMs < silentMs) return;
-    socket.onclose = null; // on a dead network it would wait for the answer to its close
-    socket.close();
-    lost({ code: 4002, reason: "no heartbeat" });
-  }, 1000);
-  byId("symbols").value = symbols.join(" ");
-  connect();
+  if (gone.length) feed.unsubscribe(gone).catch(failed);
 }
 
-if (globalThis.document) start();
+/** @param {string[]} fresh @param {import("./feed.js").Subscribed} ack */
+function answered(fresh, { rejected }) {
+  const names = new Set(rejected.map((own) => own.symbol));
+  if (fresh.includes(typed)) {
+    if (!names.has(typed)) select(typed);
+    typed = "";
+  }
+  if (!names.size) return;
+  tell([...new Set(rejected.map((own) => own.message))].join("; "));
+  names.forEach((own) => asked.delete(own));
+  watchlist.replace(watchlist.entries.filter((own) => !names.has(own)));
+}
+
+/** @param {Error} error */
+const failed = (error) => tell(error.message);
+
+/** @param {string} text */
+function add(text) {
+  const names = split(text);
+  const bad = names.find((own) => !isName(own));
+  if (bad !== undefined) return tell(`'${bad.slice(0, 64)}' is neither a symbol nor a pattern such as BTC*`);
+  tell("");
+  const first = names.find((own) => !isPattern(own)) ?? "";
+  if (first) chosen = true;
+  if (board.rows.has(first)) select(first);
+  else typed = first;
+  const fresh = names.filter((own) => !board.rows.has(own));
+  if (fresh.length) watchlist.add(fresh);
+}
+
+/** @param {string} text */
+async function suggest(text) {
+  const start = text.toUpperCase();
+  const seen = [...board.rows.keys()].filter((symbol) => symbol.toUpperCase().startsWith(start)).sort();
+  const served = (await history.symbols(text).catch(() => null)) ?? (text === start ? [] : await history.symbols(start).catch(() => null)) ?? [];
+  return [...new Set([...served, ...seen])];
+}
+
+/** @param {string} symbol */
+function remove(symbol) {
+  const at = shown.findIndex((row) => row.symbol === symbol);
+  if (at < 0) return;
+  const next = shown[at + 1] ?? shown[at - 1];
+  watchlist.remove(symbol, shown.map((row) => row.symbol));
+  if (symbol === selected) select(next?.symbol ?? "");
+}
+
+/** @param {string} symbol @param {number} to */
+function move(symbol, to) {
+  const rows = board.sort ? watchlist.order(board.rows.keys()) : shown.map((row) => row.symbol);
+  if (!board.sort) watchlist.move(symbol, to, rows);
+}
+
+/** @param {string} key */
+function sortBy(key) {
+  board.sortBy(key);
+  table.sorted(board.sort?.key ?? "", board.sort ? (board.sort.down ? "descending" : "ascending") : "none");
+  board.grown = true;
+  wake();
+}
+
+// The selected symbol
+
+/** @param {string} symbol */
+function select(symbol) {
+  if (symbol === selected) return;
+  if (selected) feed.unsubscribe(selected, { channels: ["bars"] }).catch(failed);
+  selected = symbol;
+  tape.clear();
+  table.select(symbol);
+  byId("detail").classList.toggle("empty", !symbol);
+  if (symbol) {
+    chart.show(board.row(symbol), interval);
+    recall(symbol);
+    feed.subscribe(symbol, { channels: ["bars"], snapshot: false }).catch(failed);
+  }
+  wake();
+}
+
+/** Fill the tape from the log, if there is one. @param {string} symbol */
+async function recall(symbol) {
+  const trades = await history.trades(symbol, LINES).catch(() => null);
+  if (trades && symbol === selected) tape.prepend(trades);
+  wake();
+}
+
+/** @param {string} label */
+function choose(label) {
+  interval = label;
+  storage.setItem("feed.interval", label);
+  for (const button of byId("intervals").children) button.setAttribute("aria-pressed", String(button.value === label));
+  if (selected) chart.show(board.row(selected), label);
+}
+
+function describe() {
+  const row = board.rows.get(selected);
+  byId("name").textContent = selected || "No symbol";
+  byId("price").textContent = row ? fixed(row.last, row.decimals) : "";
+  byId("moved").textContent = row && !Number.isNaN(change(row)) ? `${signed(change(row), row.decimals)}  ${signed(changePercent(row), 2)} %` : "";
+  byId("moved").className = row && change(row) ? (change(row) > 0 ? "up" : "down") : "";
+  byId("status").textContent = row?.halted ? `${row.status}${row.reason && `: ${row.reason}`}` : row?.stale ? "stale" : "";
+  if (!row) return;
+  const { open, high, low, reference, volume, decimals, bidSize, askSize } = row;
+  const values = [fixed(open, decimals), fixed(high, decimals), fixed(low, decimals), fixed(reference, decimals), fixed(vwap(row), decimals), count(volume), `${count(bidSize)} × ${count(askSize)}`];
+  byId("session").querySelectorAll("dd").forEach((/** @type {Element} */ cell, /** @type {number} */ at) => {
+    if (cell.textContent !== values[at]) cell.textContent = values[at];
+  });
+}
+
+// Messages
+
+feed.on("batch", (ticks) => {
+  const nowMs = performance.now();
+  for (const tick of ticks) {
+    if (tick.type === "bar") {
+      if (tick.symbol === selected) chart.bar(tick);
+    } else if (watchlist.has(tick.symbol) && board.take(tick, nowMs) && tick.symbol === selected) follow(tick);
+  }
+  wake();
+});
+
+/** @param {any} tick */
+function follow(tick) {
+  if (tick.type === "quote") chart.quote(tick);
+  if (tick.type !== "trade") return;
+  chart.trade(tick);
+  tape.take(tick);
+}
+
+feed.on("snapshot", (snapshot) => {
+  if (!watchlist.has(snapshot.symbol)) return;
+  board.snapshot(snapshot, performance.now());
+  if (!selected) board.grown = true;
+  wake();
+});
+feed.on("open", ({ sameEpoch }) => {
+  if (!sameEpoch) renumber();
+  tell("");
+  document.body.classList.remove("cut");
+  panel.paint();
+});
+feed.on("epoch", renumber);
+feed.on("close", ({ code, reason, reconnect, retryMs }) => {
+  panel.retryMs = performance.now() + retryMs;
+  const why = reason || (code === 1006 ? "the connection was lost" : `closed with ${code}`);
+  tell(reconnect ? `Reconnecting: ${why}. Prices are as they were at ${clock(Date.now() * 1e6).slice(0, 8)} UTC.` : `Closed: ${why} (${code}). Reload the page to try again.`);
+  document.body.classList.add("cut");
+  panel.paint();
+  if (code === 4501) byId("token").showModal();
+});
+feed.on("heartbeat", (heartbeat) => {
+  byId("sources").textContent = sourcesText(heartbeat);
+  playback.hear(heartbeat);
+});
+feed.on("notice", ({ message }) => tell(message));
+
+function renumber() {
+  board.renumber();
+  chart.clear();
+  tape.clear();
+}
+
+// Painting
+
+function wake() {
+  if (scheduled) return;
+  scheduled = true;
+  requestAnimationFrame(paint);
+}
+
+function paint() {
+  scheduled = false;
+  const nowMs = performance.now();
+  if (board.grown || (board.sort && nowMs - sortedMs > SORT_MS)) arrange(nowMs);
+  const flashing = table.paint(board.dirty, !still());
+  const own = board.rows.get(selected);
+  if (own && board.dirty.has(own)) describe();
+  board.dirty.clear();
+  chart.paint();
+  tape.paint(own?.decimals ?? 2);
+  if (flashing) setTimeout(wake, 50);
+}
+
+/** @param {number} nowMs */
+function arrange(nowMs) {
+  [board.grown, sortedMs] = [false, nowMs];
+  shown = board.ordered(watchlist.order(board.rows.keys()));
+  board.grown = false; // names that have not ticked got their rows just now
+  table.show(shown);
+  byId("watch-note").hidden = shown.length > 0;
+  const first = shown.find((row) => row.heardMs > 0);
+  if (first && (!selected || (!chosen && nowMs < SETTLE_MS))) select(first.symbol);
+  describe();
+}
+
+setInterval(() => {
+  board.tick(performance.now());
+  panel.paint();
+  wake();
+}, 1000);
+
+// The person
+
+/** @type {Record<string, () => void>} */
+const KEYS = {
+  "/": () => search.focus(),
+  "?": () => byId("about").showModal(),
+  t: () => dress(nextTheme()),
+  w: () => byId("watch").focus(),
+  r: () => feed.retry(),
+  " ": () => playback.toggle(),
+};
+
+addEventListener("keydown", (event) => {
+  const target = /** @type {Element} */ (event.target);
+  if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, select, dialog")) return;
+  if (event.key === " " && (target.closest("button") || !playback.shown)) return;
+  const digit = INTERVALS[Number(event.key) - 1];
+  const act = digit ? () => choose(digit.label) : KEYS[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+
+/** @param {string} name */
+function dress(name) {
+  byId("theme").textContent = { auto: "◐ Auto", dark: "● Dark", light: "○ Light" }[name] ?? "";
+  chart.restyle();
+}
+
+byId("theme").addEventListener("click", () => dress(nextTheme()));
+byId("help").addEventListener("click", () => byId("about").showModal());
+byId("share").addEventListener("click", () =>
+  navigator.clipboard?.writeText(location.href).then(() => tell("The address of this page, with its symbols, is in the clipboard."), failed));
+byId("token").addEventListener("close", () => {
+  if (!byId("secret").value) return;
+  sessionStorage.setItem("feed.token", byId("secret").value);
+  location.reload();
+});
+byId("intervals").append(...INTERVALS.map(({ label }, at) => {
+  const button = Object.assign(document.createElement("button"), { type: "button", value: label, textContent: label, title: `Key ${at + 1}` });
+  button.addEventListener("click", () => choose(label));
+  return button;
+}));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart.restyle());
+addEventListener("online", () => feed.retry());
+
+dress(wear(theme()));
+choose(interval);
+listed();
+chart.load();

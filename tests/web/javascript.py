@@ -13,6 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "feed" / "web"
 LIMIT_S = 30
+COMPILER = ["--strict", "--target", "es2023", "--module", "esnext", "--lib"]
+COMPILER += ["es2023,dom,dom.iterable"]
 
 
 def node() -> str:

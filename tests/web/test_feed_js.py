@@ -20,7 +20,7 @@ from feed.codes import STAY_AWAY
 from feed.protocol.codec import decode, encode, read_command
 from feed.protocol.messages import Subscribe, Unsubscribe
 from feed.ticks import CHANNELS
-from tests.web.javascript import WEB, Script
+from tests.web.javascript import COMPILER, WEB, Script
 
 LEDGER = """
 const told = [];
@@ -225,10 +225,6 @@ def test_what_cannot_connect_says_so_at_once(script: Any, url: str, message: str
         "try { own.connect(asked); } catch (error) { return error.message; }"
     )
     assert bare.ask(url).startswith(message)
-
-
-COMPILER = ["--strict", "--target", "es2022", "--module", "esnext", "--lib"]
-COMPILER += ["es2022,dom,dom.iterable"]
 
 
 def test_its_types_are_sound_and_declared(npm_packages: Path, tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+// @ts-check
+// The feed's HTTP side: symbols, bars, sources. What a server does not offer is null, not an error.
+
+/** @typedef {{ name: string, state: string, kind: string, speed: number | null, ts_event: number | null, ticks: number, total: number | null, controllable: boolean }} Source */
+
+export class History {
+  /** @param {string} token where the feed asks for one */
+  constructor(token) {
+    this.token = token;
+  }
+
+  /** @param {string} path @param {RequestInit} [request] */
+  async #ask(path, request = {}) {
+    const headers = { ...request.headers, ...(this.token && { Authorization: `Bearer ${this.token}` }) };
+    const response = await fetch(path, { ...request, headers });
+    if (response.status === 404 || response.status === 405) return null;
+    const told = await response.json().catch(() => ({}));
+    if (!response.ok) throw new Error(told.message ?? `HTTP ${response.status}`);
+    return told;
+  }
+
+  /** @param {string} text @returns {Promise<string[] | null>} */
+  async symbols(text) {
+    const told = await this.#ask(`v1/symbols?filter=${encodeURIComponent(`${text}*`)}&limit=12`);
+    return told && told.symbols;
+  }
+
+  /** The newest bars of a symbol, oldest first. @param {string} symbol @param {string} interval @returns {Promise<any[] | null>} */
+  async bars(symbol, interval) {
+    const told = await this.#ask(`v1/bars/${encodeURIComponent(symbol)}?interval=${interval}&limit=2000`);
+    return told && told.ticks;
+  }
+
+  /** The newest trades of a symbol, oldest first. @param {string} symbol @param {number} limit @returns {Promise<any[] | null>} */
+  async trades(symbol, limit) {
+    const told = await this.#ask(`v1/ticks/${encodeURIComponent(symbol)}?channel=trades&limit=${limit}`);
+    return told && told.ticks;
+  }
+
+  /** @returns {Promise<Source[] | null>} */
+  async sources() {
+    const told = await this.#ask("v1/sources");
+    return told && told.sources;
+  }
+
+  /** @param {string} name @param {Record<string, unknown>} action such as `{ action: "speed", speed: 2 }` */
+  control(name, action) {
+    const headers = { "Content-Type": "application/json" };
+    return this.#ask(`v1/sources/${encodeURIComponent(name)}`, { method: "POST", headers, body: JSON.stringify(action) });
+  }
+}

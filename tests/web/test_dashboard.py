@@ -1,0 +1,268 @@
+"""The page at `/` in a real browser, used as a person uses it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.running import Feed, serving, wait_for
+from tests.web.pages import DESK, PHONE, Desk
+from tests.web.test_restarts import free_port, keeping
+
+Open = Callable[..., Desk]
+NAMES = ("AAPL", "IBM", "MSFT", "NVDA")
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
+    arguments = ("--simulate", ",".join(NAMES), "--rate", "400")
+    with serving(tmp_path_factory.mktemp("feed"), *arguments) as running:
+        yield running
+
+
+@pytest.fixture
+def url(feed: Feed) -> str:
+    return f"http://127.0.0.1:{feed.port}/"
+
+
+def subscriptions(url: str) -> float:
+    """How many (channel, name) pairs the server holds, of all sessions."""
+    with urllib.request.urlopen(f"{url}metrics") as response:
+        return float(re.findall(rb"(?m)^feed_subscriptions (\S+)$", response.read())[0])
+
+
+def ticks(desk: Desk, symbol: str) -> None:
+    """Wait until a row has a price, and then another."""
+    at = f'#watch tr[data-symbol="{symbol}"] .bid'
+    desk.wait("at => /\\d/.test(document.querySelector(at)?.textContent)", at)
+    before = desk.text(at)
+    desk.wait("([at, before]) => document.querySelector(at).textContent !== before", [at, before])
+
+
+def test_a_first_visit_shows_every_symbol_with_prices_that_move(desk: Open, url: str) -> None:
+    page = desk(url)
+    page.wait("n => document.querySelectorAll('#watch tr[data-symbol]').length === n", len(NAMES))
+    assert page.symbols() == list(NAMES)
+    ticks(page, "MSFT")
+    assert re.fullmatch(r"[+−]?\d+\.\d\d", page.cell("MSFT", "percent"))
+    assert float(page.cell("MSFT", "spread")) > 0
+
+
+def test_a_symbol_is_typed_with_completion_ticks_and_is_removed_from_the_server_too(
+    desk: Open, url: str
+) -> None:
+    page = desk(f"{url}?symbols=AAPL")
+    ticks(page, "AAPL")
+    wait_for(lambda: subscriptions(url) == 4, "three channels, and the bars of the chart")
+    page.page.keyboard.press("/")
+    page.page.keyboard.type("ms")
+    page.wait("() => document.querySelector('#matches li')?.textContent === 'MSFT'")
+    page.page.keyboard.press("ArrowDown")
+    page.page.keyboard.press("Enter")
+    ticks(page, "MSFT")
+    wait_for(lambda: subscriptions(url) == 7, "three channels more")
+    assert page.symbols() == ["MSFT", "AAPL"]
+    assert page.text("#name") == "MSFT"
+    assert page.page.url.endswith("?symbols=MSFT,AAPL")
+
+    page.page.focus("#watch")
+    page.page.keyboard.press("Delete")
+    wait_for(lambda: subscriptions(url) == 4, "they are gone")
+    assert page.symbols() == ["AAPL"]
+    assert page.text("#name") == "AAPL"
+    assert page.page.url.endswith("?symbols=AAPL")
+
+
+def test_what_no_source_publishes_is_said_and_not_kept(desk: Open, url: str) -> None:
+    page = desk(f"{url}?symbols=AAPL")
+    page.type("NOPE")
+    page.wait_for_text("#news", "no source publishes NOPE")
+    page.wait("() => document.querySelectorAll('#watch tr[data-symbol]').length === 1")
+    assert page.page.url.endswith("?symbols=AAPL")
+
+
+def test_a_row_that_a_pattern_took_is_removed_alone(desk: Open, url: str) -> None:
+    page = desk(url)
+    ticks(page, "IBM")
+    page.page.hover('#watch tr[data-symbol="IBM"]')
+    page.page.click('#watch tr[data-symbol="IBM"] .remove')
+    page.wait("() => document.querySelectorAll('#watch tr[data-symbol]').length === 3")
+    assert page.symbols() == ["AAPL", "MSFT", "NVDA"]
+    wait_for(lambda: subscriptions(url) == 10, "names in place of the pattern")
+
+
+def test_rows_are_put_in_order_by_dragging_and_by_key_and_stay_so(desk: Open, url: str) -> None:
+    page = desk(f"{url}?symbols=AAPL,IBM,MSFT")
+    ticks(page, "MSFT")
+    mouse = page.page.mouse
+    page.page.hover('#watch tr[data-symbol="MSFT"]')
+    for at, act in (("MSFT", mouse.down), ("AAPL", mouse.up)):
+        box = page.page.locator(f'#watch tr[data-symbol="{at}"] .grip').bounding_box()
+        assert box is not None
+        mouse.move(box["x"] + 3, box["y"] + 3)
+        act()
+    page.wait("() => document.querySelector('#watch tr[data-symbol]').dataset.symbol === 'MSFT'")
+    assert page.symbols() == ["MSFT", "AAPL", "IBM"]
+    page.page.focus("#watch")
+    page.page.keyboard.press("Home")
+    page.page.keyboard.press("Alt+ArrowDown")
+    page.wait("() => document.querySelector('#watch tr[data-symbol]').dataset.symbol === 'AAPL'")
+    assert page.symbols() == ["AAPL", "MSFT", "IBM"]
+    page.page.goto(url)
+    page.wait("() => document.querySelectorAll('#watch tr[data-symbol]').length === 3")
+    assert page.symbols() == ["AAPL", "MSFT", "IBM"]
+
+
+def test_columns_are_sorted_down_up_and_not(desk: Open, url: str) -> None:
+    page = desk(url)
+    ticks(page, "NVDA")
+    page.wait("() => document.querySelectorAll('#watch tr[data-symbol]').length === 4")
+    head = page.page.get_by_role("button", name="Bid")
+    for order, reverse in (("descending", True), ("ascending", False)):
+        head.click()
+        page.wait("o => document.querySelector('th[data-key=bid]').ariaSort === o", order)
+        page.page.wait_for_timeout(100)
+        prices = [float(page.cell(own, "bid").strip("▲▼")) for own in page.symbols()]
+        assert prices == sorted(prices, reverse=reverse)
+    head.click()
+    page.wait("() => document.querySelector('#watch tr[data-symbol]').dataset.symbol === 'AAPL'")
+    assert page.symbols() == list(NAMES)
+
+
+def test_keys_alone_select_change_the_interval_and_the_theme(desk: Open, url: str) -> None:
+    page = desk(url, color_scheme="dark")
+    ticks(page, "NVDA")
+    keyboard = page.page.keyboard
+    keyboard.press("w")
+    keyboard.press("End")
+    page.wait_for_text("#name", "NVDA")
+    keyboard.press("ArrowUp")
+    page.wait_for_text("#name", "MSFT")
+    keyboard.press("3")
+    page.wait("() => document.querySelector('#intervals [aria-pressed=true]').value === '1m'")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = page.page.evaluate(ground)
+    keyboard.press("t")
+    keyboard.press("t")
+    assert page.page.evaluate(ground) != dark
+    page.page.reload()
+    ticks(page, "MSFT")
+    assert page.page.evaluate(ground) != dark
+    assert page.text("#intervals [aria-pressed=true]") == "1m"
+    keyboard.press("?")
+    assert "Apache License" in page.text("#about")
+    assert "TradingView, Inc." in page.text("#about")
+    keyboard.press("Escape")
+
+
+def test_the_chart_has_the_logs_bars_and_the_tape_the_logs_trades_at_once(
+    desk: Open, url: str
+) -> None:
+    page = desk(f"{url}?symbols=AAPL")
+    page.wait("() => document.querySelectorAll('#trades tr').length === 40")
+    page.wait("() => document.querySelector('#chart canvas')")
+    assert page.page.locator("#tv-attr-logo").is_visible()
+    assert page.page.locator("#chart-note").is_hidden()
+    times = page.page.locator("#trades .time").all_inner_texts()
+    assert times == sorted(times, reverse=True)
+    session = page.text("#session").split()
+    assert "–" not in session
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_nothing_is_cut_off_at_the_side(desk: Open, url: str, size: dict[str, int]) -> None:
+    page = desk(url, size)
+    ticks(page, "MSFT")
+    wide = "() => document.documentElement.scrollWidth <= innerWidth"
+    assert page.page.evaluate(wide)
+    hidden = """() => [...document.querySelectorAll('#watch td, #watch th, #top > *, #detail *')]
+        .map((own) => [own.className || own.id, own.getBoundingClientRect()])
+        .filter(([_, { width, right }]) => width > 0 && right > innerWidth + 1)"""
+    assert page.page.evaluate(hidden) == []
+
+
+def test_who_wants_less_movement_sees_no_flash(desk: Open, url: str) -> None:
+    page = desk(f"{url}?symbols=AAPL", reduced_motion="reduce")
+    page.page.evaluate(
+        "() => { window.flashed = 0; new MutationObserver((all) => { for (const { target } of all)"
+        " window.flashed += target.classList.contains('flash'); })"
+        ".observe(document.querySelector('#watch'), { subtree: true, attributes: true }); }"
+    )
+    for _ in range(3):
+        ticks(page, "AAPL")
+    assert page.page.evaluate("window.flashed") == 0
+    assert page.page.locator("#watch .up, #watch .down").count() > 0
+
+
+def test_a_symbol_that_is_markup_is_shown_as_text(desk: Open, url: str) -> None:
+    page = desk(f"{url}?symbols=AAPL")
+    ticks(page, "AAPL")
+    page.type(EVIL)
+    page.wait_for_text("#news", "is neither a symbol nor a pattern")
+    page.page.evaluate(
+        """async (evil) => {
+            const { Table } = await import("./table.js");
+            const { COLUMNS, newRow } = await import("./rows.js");
+            const table = new Table(document.querySelector("#watch"), { columns: COLUMNS });
+            table.show([{ ...newRow(evil), stale: true, reason: evil }]);
+        }""",
+        EVIL,
+    )
+    assert EVIL in page.text("#watch")
+    assert page.page.locator("#watch img").count() == 0
+
+
+def test_a_server_that_is_killed_is_waited_for_and_what_was_missed_is_accounted_for(
+    desk: Open, tmp_path: Path
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    with keeping(tmp_path, port) as feed:
+        page = desk(f"{url}?symbols=AAPL,MSFT")
+        ticks(page, "AAPL")
+        page.excuse(lambda text: "ERR_CONNECTION_REFUSED" in text or "WebSocket" in text)
+        feed.process.send_signal(signal.SIGTERM)
+        page.wait_for_text("#state", "reconnecting")
+        assert "Reconnecting" in page.text("#news")
+        feed.process.wait(20)
+    with keeping(tmp_path, port):
+        page.page.keyboard.press("r")
+        page.wait_for_text("#state", "live")
+        ticks(page, "AAPL")
+        page.wait("() => /^[1-9]/.test(document.querySelector('[data-key=resumed]').textContent)")
+        assert page.text("[data-key=gaps]") == "0"
+        assert page.text("[data-key=reconnects]") == "1"
+        assert page.page.locator("#news").is_hidden()
+
+
+def test_without_the_chart_library_the_page_says_so_and_the_rest_works(
+    desk: Open, url: str
+) -> None:
+    page = desk(f"{url}?symbols=IBM")
+    page.excuse(lambda text: "404" in text)
+    page.page.route(
+        "**/lightweight-charts.js", lambda route: route.fulfill(status=404, body="none")
+    )
+    page.page.reload()
+    page.wait_for_text("#chart-note", "pip install 'feed[charts]'")
+    ticks(page, "IBM")
+
+
+def test_two_hundred_rows_are_scrolled_with_a_few_lines_in_the_page(
+    desk: Open, tmp_path: Path
+) -> None:
+    with serving(tmp_path, "--simulate", "200", "--rate", "2000") as feed:
+        page = desk(f"http://127.0.0.1:{feed.port}/")
+        ticks(page, "S000")
+        page.wait("() => document.querySelector('#watch').scrollHeight > 200 * 20")
+        page.page.focus("#watch")
+        page.page.keyboard.press("End")
+        ticks(page, "S199")
+        assert len(page.symbols()) < 60
+        assert page.text("#name") == "S199"
