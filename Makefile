@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 
-.PHONY: help run test style types layers soak screenshot bench bench-quick wheel clean
+.PHONY: help run test style types layers soak screenshot bench bench-quick load wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,14 @@ bench: $(BIN)/ruff ## every figure of docs/PERFORMANCE.md, side by side with oth
 
 bench-quick: $(BIN)/ruff ## indicative figures in two minutes
 	@$(BIN)/python -m benchmarks.run --quick $(ARGS)
+
+SCENARIO ?=
+USERS ?= 50
+MINUTES ?= 0.2
+
+load: $(BIN)/ruff ## load runs: SCENARIO=market_open USERS=2000 MINUTES=5 (default: each, shortly)
+	@$(BIN)/python -c 'import locust' 2>/dev/null || $(BIN)/pip install --quiet -e '.[load]'
+	@$(BIN)/python -m locustfiles $(SCENARIO:%=--scenario %) --users $(USERS) --minutes $(MINUTES) $(ARGS)
 
 wheel: ## build dist/feed-VERSION.whl
 	@./run --version

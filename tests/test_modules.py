@@ -21,7 +21,7 @@ CROSS_CUTTING = {
 }
 """Tests of what is no module."""
 
-OF_THE_WHOLE = {"conformance", "integration", "soak", "web"}
+OF_THE_WHOLE = {"conformance", "integration", "locustfiles", "soak", "web"}
 """Folders with tests of the feed as a whole."""
 
 

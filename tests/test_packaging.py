@@ -105,6 +105,7 @@ def test_the_extras_are_those_that_errors_and_documents_name(metadata: Message) 
         "notebook",
         "auth",
         "test",
+        "load",
         "dev",
         "bench",
     }
@@ -237,7 +238,7 @@ def test_run_leaves_the_test_tools_out_until_they_are_needed(checkout: Path) -> 
     assert ".[tapes,charts]\n" in calls.read_text()
     _program(checkout / ".venv" / "bin" / "pytest", 'echo "pytest $*"')
     assert _run_script(checkout, "test", "-k", "x").stdout == "pytest -k x\n"
-    assert ".[tapes,charts,auth,notebook,test,dev]\n" in calls.read_text()
+    assert ".[tapes,charts,auth,notebook,test,load,dev]\n" in calls.read_text()
 
 
 def test_run_takes_over_the_lock_of_a_run_that_was_killed(checkout: Path) -> None:

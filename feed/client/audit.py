@@ -32,11 +32,20 @@ class Audit:
         self.lost = 0
         self.epochs = 0
         self.examples: dict[str, str] = {}
+        self.ask(symbols, channels)
+
+    def ask(self, symbols: Iterable[str], channels: Iterable[str]) -> None:
+        """Judge from here on by these; what was counted stays."""
         self._channels = frozenset(channels)
         names = set(symbols)
         self._names = frozenset(names)
         self._prefixes = tuple(name[:-1] for name in names if is_wildcard(name))
         self._known: dict[type, set[str]] = {kind: set() for kind in CHANNEL_OF}
+
+    def asked(self, channel: str, symbol: str) -> bool:
+        """Tell whether a stream is one that was asked for."""
+        named = symbol in self._names or symbol.startswith(self._prefixes)
+        return named and channel in self._channels
 
     @property
     def faults(self) -> dict[str, int]:
@@ -63,8 +72,7 @@ class Audit:
 
     def _judge(self, tick: Tick) -> None:
         channel, symbol = CHANNEL_OF[type(tick)], tick.symbol
-        asked = symbol in self._names or symbol.startswith(self._prefixes)
-        if asked and channel in self._channels:
+        if self.asked(channel, symbol):
             self._known[type(tick)].add(symbol)
         else:
             self.foreign += 1

@@ -33,6 +33,7 @@ from feed.protocol.messages import (
     Heartbeat,
     Message,
     Notice,
+    Pong,
     Rejection,
     Resumed,
     Skipped,
@@ -55,6 +56,7 @@ class Conversation:
         rejections: symbol -> why the server does not send it.
         snapshots: symbol -> the latest one received.
         sources: name -> state, of the last heartbeat.
+        heartbeats: how many have come.
     """
 
     def __init__(self, *, clock: Clock, tell: Callable[[Event], None], resume: bool = True) -> None:
@@ -64,6 +66,7 @@ class Conversation:
         self.snapshots: dict[str, Snapshot] = {}
         self.same_epoch = True
         self.sources: dict[str, str] = {}
+        self.heartbeats = 0
         self.stats = Stats()
         self.ledger = Ledger(self._tell_loss)
         self._clock = clock
@@ -182,7 +185,8 @@ class Conversation:
                 self._refuse(message)
             case Heartbeat():
                 self.sources = message.sources
-            case Notice() | Closing():
+                self.heartbeats += 1
+            case Notice() | Closing() | Pong():
                 self._tell(message)
 
     def _greet(self, welcome: Welcome) -> None:

@@ -1,6 +1,6 @@
 """What a connection tells beside its ticks.
 
-The server's own `Snapshot`, `Skipped`, `Resumed`, `Notice`, `ErrorMessage` and `Closing`
+The server's own `Snapshot`, `Skipped`, `Resumed`, `Notice`, `ErrorMessage`, `Closing` and `Pong`
 (feed.protocol) are events too, as they arrived.
 """
 
@@ -12,7 +12,15 @@ from typing import Final, Literal
 
 import msgspec
 
-from feed.protocol.messages import Closing, ErrorMessage, Notice, Resumed, Skipped, Snapshot
+from feed.protocol.messages import (
+    Closing,
+    ErrorMessage,
+    Notice,
+    Pong,
+    Resumed,
+    Skipped,
+    Snapshot,
+)
 
 __all__ = [
     "Closing",
@@ -23,6 +31,7 @@ __all__ = [
     "EventStream",
     "Gap",
     "Notice",
+    "Pong",
     "Reconnected",
     "Resumed",
     "Skipped",
@@ -100,6 +109,7 @@ Event = (
     | Notice
     | ErrorMessage
     | Closing
+    | Pong
 )
 
 

@@ -40,9 +40,10 @@ class FrameReader:
     below one read or the largest message.
     """
 
-    def __init__(self, *, limit_bytes: int) -> None:
+    def __init__(self, *, limit_bytes: int, read_bytes: int = READ_BYTES) -> None:
         self._limit = limit_bytes
-        self._buffer = bytearray(READ_BYTES)
+        self._read_bytes = read_bytes
+        self._buffer = bytearray(read_bytes)
         self._end = 0
         self._fragments: list[bytes] = []
         self._fragments_kind = 0
@@ -116,7 +117,7 @@ class FrameReader:
     def _keep(self, start: int, frame_bytes: int) -> None:
         """Move what is not cut yet to the front, and make room for its frame or for one read."""
         rest = self._buffer[start : self._end]
-        size = max(READ_BYTES, frame_bytes)
+        size = max(self._read_bytes, frame_bytes)
         if len(self._buffer) != size:
             self._buffer = bytearray(size)
         self._end = len(rest)

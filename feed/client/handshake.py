@@ -35,7 +35,7 @@ class Address:
 
     Attributes:
         shown: the URL for messages, without its query (where a token may be).
-        target: path and query of the request, with `batch=1` in it.
+        target: path and query of the request, with `batch` in it.
     """
 
     shown: str
@@ -46,8 +46,8 @@ class Address:
     host_header: str
 
 
-def read_url(url: str) -> Address:
-    """Take a URL apart.
+def read_url(url: str, *, batch: bool = True) -> Address:
+    """Take a URL apart, and ask for batches or not.
 
     Raises:
         SettingError: it is not a ws:// or wss:// URL with a host.
@@ -68,7 +68,7 @@ def read_url(url: str) -> Address:
         host=host,
         port=port or (443 if secure else 80),
         secure=secure,
-        target=f"{parts.path or '/'}?{urlencode([*query, ('batch', '1')])}",
+        target=f"{parts.path or '/'}?{urlencode([*query, ('batch', int(batch))])}",
         host_header=parts.netloc.rpartition("@")[2],
     )
 

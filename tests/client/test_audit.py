@@ -69,3 +69,13 @@ def test_a_star_takes_every_symbol_of_its_channels() -> None:
     audit.take([Trade("X", 1, 1, 1.0, 1, 2), quote(1)])
     audit.hear(Disorder("trades", "X", 1, "duplicate"))
     assert audit.faults == {"duplicate": 1, "foreign": 1}
+
+
+def test_another_wish_is_judged_by_itself_and_what_was_counted_stays() -> None:
+    audit = Audit(["A"], ["quotes"])
+    audit.take([quote(1, "A"), quote(1, "B")])
+    audit.ask(["B*"], ["quotes"])
+    audit.take([quote(2, "A"), quote(2, "B"), quote(1, "BC")])
+    assert audit.foreign == 2
+    assert audit.asked("quotes", "BC")
+    assert not audit.asked("trades", "B")

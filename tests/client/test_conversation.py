@@ -12,6 +12,7 @@ from feed.protocol.messages import (
     ErrorMessage,
     Heartbeat,
     Notice,
+    Pong,
     Rejection,
     Resume,
     Resumed,
@@ -224,6 +225,11 @@ def test_an_error_that_answers_no_command_is_an_event(talk: Talk) -> None:
     assert talk.told == [error]
 
 
+def test_a_pong_is_an_event(talk: Talk) -> None:
+    talk.hear(Pong(5, id=3))
+    assert talk.told == [Pong(5, id=3)]
+
+
 def test_snapshots_and_the_state_of_sources_are_kept_and_another_epoch_ends_them(
     talk: Talk,
 ) -> None:
@@ -231,6 +237,7 @@ def test_snapshots_and_the_state_of_sources_are_kept_and_another_epoch_ends_them
     talk.hear(snapshot, Heartbeat(1, 0, 0.0, {"tape": "ended"}))
     assert talk.own.snapshots == {"A": snapshot}
     assert talk.own.sources == {"tape": "ended"}
+    assert talk.own.heartbeats == 1
     talk.reopen("e2")
     assert not talk.own.same_epoch
     assert talk.own.snapshots == {}

@@ -50,6 +50,10 @@ def test_a_token_in_the_url_is_not_shown() -> None:
     assert read_url("ws://me:secret@h:1/x?token=secret").shown == "ws://h:1/x"
 
 
+def test_single_ticks_can_be_asked_for() -> None:
+    assert read_url("ws://h/?batch=1", batch=False).target == "/?batch=0"
+
+
 @pytest.mark.parametrize(
     "url",
     ["", "127.0.0.1:8080", "http://h", "ws://", "ws://h:99999", "ws://h\r\nX: y", "ws://[::1"],

@@ -1,0 +1,116 @@
+"""The curves of docs/LOAD.md, measured anew: `python -m locustfiles.curves`, ten minutes.
+
+They are worth what the machine was worth while it measured: let nothing else run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from locustfiles.__main__ import HERE, arguments, counts, feed, locust, percentiles
+
+DOCS: Final = HERE.parent / "docs"
+USERS: Final = (100, 250, 500, 1000, 2000)
+RATES: Final = (500, 1000, 2000, 4000, 6000, 8000)
+FIREHOSES: Final = 10
+
+Point = dict[str, float | str]
+
+
+def main() -> None:
+    """Measure, write docs/load-curves.csv, and draw."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--draw-only", action="store_true", help="from the CSV that is there")
+    path = DOCS / "load-curves.csv"
+    if not options.parse_args().draw_only:
+        points = [*_by_users(), *_by_rate()]
+        with path.open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, list(points[0]), lineterminator="\n")
+            table.writeheader()
+            table.writerows(points)
+    with path.open(newline="", encoding="utf-8") as file:
+        draw(list(csv.DictReader(file)))
+
+
+def _by_users() -> Iterator[Point]:
+    for users in USERS:
+        yield _point("watchlists", "users", users, ["--users", str(users), "--rate", "250"])
+
+
+def _by_rate() -> Iterator[Point]:
+    for batch in ("no", "yes"):
+        for rate in RATES:
+            words = ["--users", str(FIREHOSES), "--rate", str(rate), "--", "--batch", batch]
+            yield _point("firehose", f"batch {batch}", rate, words)
+
+
+def _point(scenario: str, curve: str, size: float, words: list[str]) -> Point:
+    options = arguments(["--scenario", scenario, "--minutes", "0.4", *words])
+    with feed(options) as url:
+        done = locust(scenario, url, options)
+    told, latency = counts(scenario), percentiles(scenario)["tick latency"]
+    print(curve, size, *[line for line in done.stdout.splitlines() if "bad: " in line], sep="  ")
+    return {
+        "curve": curve,
+        "size": size,
+        "users": told["users"],
+        "ticks_per_s": told["ticks_per_s"],
+        "p50_ms": latency["p50_ms"],
+        "p99_ms": latency["p99_ms"],
+        "generator_cpu": told["cpu locust"],
+        "server_cpu": told["server cpu"],
+        "generator_mib": round(told["memory locust"] / 2**20, 1),
+        "server_mib": round(told["server memory"] / 2**20, 1),
+        "verdict": "good" if done.returncode == 0 else "bad",
+    }
+
+
+def draw(points: list[dict[str, str]]) -> None:
+    """Draw the curves into docs/."""
+    import_module("matplotlib").use("Agg")
+    users = _columns(points, "users")
+    _plot(
+        "load-users.svg",
+        "users with a watchlist each",
+        users["size"],
+        ("latency, ms", {"p50": users["p50_ms"], "p99": users["p99_ms"]}),
+        ("of a core", {"server": users["server_cpu"], "Locust": users["generator_cpu"]}),
+    )
+    for batch in ("no", "yes"):
+        rates = _columns(points, f"batch {batch}")
+        _plot(
+            f"load-ticks-batch-{batch}.svg",
+            f"ticks/s delivered to {FIREHOSES} users of everything, --batch {batch}",
+            rates["ticks_per_s"],
+            ("latency, ms", {"p50": rates["p50_ms"], "p99": rates["p99_ms"]}),
+            ("of a core", {"server": rates["server_cpu"], "Locust": rates["generator_cpu"]}),
+        )
+
+
+def _columns(points: list[dict[str, str]], curve: str) -> dict[str, list[float]]:
+    rows = [point for point in points if point["curve"] == curve]
+    names = [name for name in points[0] if name not in ("curve", "verdict")]
+    return {name: [float(row[name]) for row in rows] for name in names}
+
+
+def _plot(name: str, across: str, sizes: list[float], *parts: tuple[str, dict[str, Any]]) -> None:
+    pyplot = import_module("matplotlib.pyplot")
+    pyplot.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "feed"})
+    figure, axes = pyplot.subplots(1, len(parts), figsize=(9, 3.4), layout="constrained")
+    for own, (up, lines) in zip(axes, parts, strict=True):
+        for label, values in lines.items():
+            own.plot(sizes, values, marker="o", label=label)
+        own.set(xlabel=across, ylabel=up, ylim=(0, None))
+        own.grid(visible=True, alpha=0.3)
+        own.legend()
+    figure.savefig(Path(DOCS) / name, metadata={"Date": None})
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""What users counted: numbers that add up over users, seconds, processes and machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from copy import copy
+from typing import Final, TypeVar
+
+import msgspec
+
+from feed.client.events import Disorder, Gap
+from feed.ticks import Tick
+from locustfiles.histogram import Histogram
+
+Key = TypeVar("Key")
+
+TICK_LATENCY: Final = "tick latency"
+INTER_ARRIVAL: Final = "inter-arrival"
+END_TO_END: Final = "end to end"
+"""From the moment a publisher stamped a tick to its arrival at a subscriber."""
+
+RESUMED_AGE: Final = "resumed tick age"
+"""Of ticks that a resume brings back, the age says how long the user was away, no more."""
+
+FAULTS: Final = {
+    "gap": "no tick, and no word of it",
+    "duplicate": "accounted for before",
+    "reordered": "after later seqs of the same stream",
+    "foreign": "of no stream that was asked for",
+    "delayed": "longer on the way than --delayed-ms",
+    "stale": "no heartbeat for three intervals",
+    "closed": "connections that the server ended, and nobody asked it to",
+    "lost": "ticks that a resume came too late for",
+    "refused": "connections and commands that were refused, or not answered",
+    "protocol": "messages that are not of protocol 1",
+}
+"""Each way of being wrong, and what it means."""
+
+
+class Load(msgspec.Struct):
+    """One load generator: how busy it was, and how many ticks it took once all users had started.
+
+    Attributes:
+        wall_s: how long it was watched.
+        cpu_s: CPU time it took.
+        waited_s: how long it was ready to run and had no core.
+        busy_s: seconds in which it took nearly all of a core.
+        lag: how late its loop was, twenty times a second.
+        offset: what it knows of the server's clock.
+        most_bytes: of memory that it ever had.
+        steady_ticks: received after every user had started.
+        steady_s: for how long.
+    """
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    waited_s: float = 0.0
+    busy_s: float = 0.0
+    lag: Histogram = msgspec.field(default_factory=Histogram)
+    offset: str = ""
+    most_bytes: int = 0
+    steady_ticks: int = 0
+    steady_s: float = 0.0
+
+    def merge(self, other: Load) -> None:
+        """Add what came later of the same process."""
+        self.wall_s += other.wall_s
+        self.cpu_s += other.cpu_s
+        self.waited_s += other.waited_s
+        self.busy_s += other.busy_s
+        self.steady_ticks += other.steady_ticks
+        self.steady_s += other.steady_s
+        self.lag.merge(other.lag)
+        self.offset = other.offset or self.offset
+        self.most_bytes = max(self.most_bytes, other.most_bytes)
+
+
+class Tally(msgspec.Struct):
+    """Counts of some users over some time.
+
+    Attributes:
+        ticks: received.
+        received_bytes: without the handshakes.
+        skipped: ticks the server said it deliberately did not send.
+        resumed: ticks that resumes brought back.
+        tried: connections begun.
+        opened: connections made.
+        dropped: connections that users cut without a word.
+        codes: connections by the close code they ended with.
+        faults: by the names of `FAULTS`.
+        examples: fault -> where it was first seen.
+        histograms: durations by their name.
+        loads: load generators by their name.
+    """
+
+    ticks: int = 0
+    received_bytes: int = 0
+    skipped: int = 0
+    resumed: int = 0
+    tried: int = 0
+    opened: int = 0
+    dropped: int = 0
+    codes: dict[int, int] = {}
+    faults: dict[str, int] = {}
+    examples: dict[str, str] = {}
+    histograms: dict[str, Histogram] = {}
+    loads: dict[str, Load] = {}
+
+    def histogram(self, name: str) -> Histogram:
+        """Give the histogram of this name, a new one if need be."""
+        found = self.histograms.get(name)
+        if found is None:
+            found = self.histograms[name] = Histogram()
+        return found
+
+    @property
+    def rate(self) -> float:
+        """Ticks per second of all users together, once all had started."""
+        loads = self.loads.values()
+        return sum(load.steady_ticks / load.steady_s for load in loads if load.steady_s)
+
+    def fault(self, name: str, count: int, example: str) -> None:
+        """Count what must not be."""
+        self.faults[name] = self.faults.get(name, 0) + count
+        self.examples.setdefault(name, example)
+
+    def loss(self, event: Gap | Disorder) -> None:
+        """Count what a ledger found; a tick that comes after all is no gap any more."""
+        where = f"{event.channel} {event.symbol} seq"
+        if isinstance(event, Gap):
+            self.fault("gap", event.count, f"{where} {event.first_seq} to {event.last_seq}")
+        elif event.reason == "late":
+            self.fault("reordered", 1, f"{where} {event.seq}")
+            self.faults["gap"] = self.faults.get("gap", 0) - 1
+        else:
+            self.fault("duplicate", 1, f"{where} {event.seq}")
+
+    def arrived(self, ticks: list[Tick], now_ns: int, name: str, delayed_ns: int) -> None:
+        """Count the ticks of one read by their latency; those of one burst are counted together.
+
+        Args:
+            now_ns: when they were read, by the server's clock.
+            name: of the histogram.
+            delayed_ns: from what latency on a tick is a fault.
+        """
+        self.ticks += len(ticks)
+        add = self.histogram(name).add
+        ts_out, count = ticks[0].ts_out, 0
+        for tick in ticks:
+            if tick.ts_out != ts_out:
+                add(now_ns - ts_out, count)
+                ts_out, count = tick.ts_out, 0
+            count += 1
+            if now_ns - ts_out > delayed_ns:
+                self.fault("delayed", 1, f"{tick.symbol} by {(now_ns - ts_out) / 1e6:,.1f} ms")
+        add(now_ns - ts_out, count)
+
+    def merge(self, other: Tally) -> None:
+        """Add what others counted, or the same ones later."""
+        for name in ("ticks", "received_bytes", "skipped", "resumed", "tried", "opened", "dropped"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.codes = _sum(self.codes, other.codes)
+        self.faults = _sum(self.faults, other.faults)
+        self.examples = {**other.examples, **self.examples}
+        for name, histogram in other.histograms.items():
+            self.histogram(name).merge(histogram)
+        for name, load in other.loads.items():
+            self.loads.setdefault(name, Load()).merge(load)
+
+    def take(self) -> Tally:
+        """Give what has been counted, and begin anew."""
+        taken, fresh = copy(self), Tally()
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(fresh, name))
+        return taken
+
+    def encode(self) -> bytes:
+        """Give the form that travels from worker to master."""
+        return msgspec.msgpack.encode(self)
+
+
+def decode(data: bytes) -> Tally:
+    """Read what `Tally.encode` wrote."""
+    return msgspec.msgpack.decode(data, type=Tally)
+
+
+def _sum(one: Mapping[Key, int], other: Mapping[Key, int]) -> dict[Key, int]:
+    counts = Counter(one)
+    counts.update(other)
+    return dict(counts)

@@ -1,0 +1,189 @@
+"""One WebSocket on a blocking socket, which under Locust is gevent's: the feed's own frame reader.
+
+A socket of its own because Locust has none, and the client that everybody takes, websocket-client,
+needs three times the CPU for each message (docs/LOAD.md): the load generator would be measured.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from contextlib import suppress
+from functools import cache
+from typing import Final
+
+from feed.client.frames import Frame, FrameReader, client_close, client_frame
+from feed.client.handshake import (
+    HEAD_LIMIT_BYTES,
+    Address,
+    check_answer,
+    failed,
+    is_http,
+    new_key,
+    request,
+)
+from feed.client.transport import MAX_MESSAGE_BYTES, Disconnected
+from feed.codes import CloseCode
+from feed.protocol.frames import FrameError, Opcode, read_close
+
+READ_BYTES: Final = 16 * 1024
+"""What one user's buffer takes: 2,000 of them take 32 MB."""
+
+OPEN_LIMIT_S: Final = 10.0
+ABNORMAL: Final = 1006
+"""What a connection ends with that ends without a close."""
+
+_CLOSE: Final = int(Opcode.CLOSE)
+
+
+class Wire:
+    """A connection whose handshake is done.
+
+    Attributes:
+        read_ns: when the newest bytes were read.
+        aborted: whether it was cut by us.
+        full: whether the last read filled the buffer, so that there may be more.
+    """
+
+    __slots__ = (
+        "_count",
+        "_ended",
+        "_messages",
+        "_reader",
+        "_socket",
+        "aborted",
+        "full",
+        "read_ns",
+    )
+
+    def __init__(self, sock: socket.socket, early: bytes, read_bytes: int = READ_BYTES) -> None:
+        self._socket = sock
+        self._reader = FrameReader(limit_bytes=MAX_MESSAGE_BYTES, read_bytes=read_bytes)
+        self._messages: list[str | bytes] = []
+        self._ended: Disconnected | FrameError | None = None
+        self.aborted = False
+        self._count = len(early)
+        self.read_ns = time.time_ns()
+        self.full = False
+        self._reader.room()[: len(early)] = early
+        self._take(len(early))
+
+    def receive(self) -> list[str | bytes]:
+        """Wait for bytes and give the messages that are whole by then, perhaps none.
+
+        Raises:
+            Disconnected: after the last message before the end.
+            FrameError: after the last message before a frame that is none.
+        """
+        if not self._messages and self._ended is None:
+            self._read()
+        if not self._messages and self._ended is not None:
+            raise self._ended
+        messages, self._messages = self._messages, []
+        return messages
+
+    def taken(self) -> int:
+        """Give how many bytes were read since the last call, without the handshake's."""
+        count, self._count = self._count, 0
+        return count
+
+    def _read(self) -> None:
+        room = self._reader.room()
+        try:
+            count = self._socket.recv_into(room)
+        except OSError as error:
+            self._ended = Disconnected(ABNORMAL, error.strerror or str(error))
+            return
+        self.read_ns = time.time_ns()
+        if count == 0:
+            self._ended = Disconnected(ABNORMAL, "it ended without a close")
+        self._count += count
+        self.full = count == len(room)
+        self._take(count)
+
+    def _take(self, count: int) -> None:
+        frames: list[Frame] = []
+        try:
+            self._reader.take(count, frames)
+        except FrameError as error:
+            self._ended = error
+        for opcode, body in frames:
+            if opcode < _CLOSE:
+                self._messages.append(body)
+                continue
+            assert isinstance(body, bytes)
+            if opcode == Opcode.PING:
+                self._write(client_frame(Opcode.PONG, body))
+            elif opcode == Opcode.CLOSE:  # nothing after it counts
+                code, reason = read_close(body)
+                self._ended = Disconnected(code, reason)
+                self._write(client_close(code))
+                return
+
+    def send(self, message: bytes) -> None:
+        """Send a text message; a connection that is gone says so when it is read."""
+        self._write(client_frame(Opcode.TEXT, message))
+
+    def close(self) -> None:
+        """Say goodbye; what was sent before the answer is still to be received."""
+        self._write(client_close(CloseCode.NORMAL))
+
+    def abort(self) -> None:
+        """Cut the connection without a word; whoever waits for bytes is told."""
+        self.aborted = True
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _write(self, data: bytes) -> None:
+        with suppress(OSError):
+            self._socket.sendall(data)
+
+
+def dial(
+    address: Address, *, receive_buffer_bytes: int | None = None, read_bytes: int = READ_BYTES
+) -> Wire:
+    """Open a connection.
+
+    Args:
+        receive_buffer_bytes: a small one lets the server feel at once that nobody reads.
+
+    Raises:
+        ConnectionFailed: the server answered, but opened no WebSocket.
+        OSError: the connection cannot be made; a TimeoutError when nothing answers.
+    """
+    sock = socket.create_connection((address.host, address.port), OPEN_LIMIT_S)
+    try:
+        if receive_buffer_bytes is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if address.secure:
+            sock = _trusted().wrap_socket(sock, server_hostname=address.host)
+        early = _shake_hands(sock, address)
+        sock.settimeout(None)
+        return Wire(sock, early, read_bytes)
+    except BaseException:
+        sock.close()
+        raise
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Load the certificates once: it takes 20 ms, and SSL_CERT_FILE names others."""
+    return ssl.create_default_context()
+
+
+def _shake_hands(sock: socket.socket, address: Address) -> bytes:
+    """Do the handshake, and give what came after it."""
+    key = new_key()
+    sock.sendall(request(address, key))
+    head = b""
+    while b"\r\n\r\n" not in head:
+        data = sock.recv(4096)
+        head += data
+        if not data or not is_http(head) or len(head) > HEAD_LIMIT_BYTES:
+            raise failed(address, "not a WebSocket server")
+    answer, _, early = head.partition(b"\r\n\r\n")
+    check_answer(address, key, answer)
+    return early
