@@ -98,6 +98,18 @@ class AuthenticationError(FeedError):
     """A key or token is not valid; the message never holds any of it."""
 
     code = "bad_token"
+class RecordError(FeedError):
+    """The folder to record into cannot be used.
+
+    Attributes:
+        folder: as the user named it.
+    """
+
+    code = "bad_recording"
+
+    def __init__(self, folder: object, reason: str) -> None:
+        super().__init__(f"the folder to record into, {folder}, {reason}")
+        self.folder = folder
 
 
 class SourceError(FeedError):

@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 from feed.clock import Clock
+from feed.history.archive import Archive
 from feed.history.want import Position, Want
 from feed.hub.hub import Hub
 from feed.hub.journal import Journal
@@ -48,10 +51,14 @@ class Log:
     Args:
         epoch: gives the label of the hub's numbering.
         clock: tells how far a delayed principal may look.
+        archive: has what the journal has no longer, and earlier epochs.
     """
 
-    def __init__(self, hub: Hub, epoch: Callable[[], str], clock: Clock) -> None:
+    def __init__(
+        self, hub: Hub, epoch: Callable[[], str], clock: Clock, archive: Archive | None = None
+    ) -> None:
         self._hub = hub
+        self._archive = archive
         self._epoch = epoch
         self._clock = clock
 
@@ -84,32 +91,98 @@ class Log:
         return _tick(journal, stream, seqs[after - 1]) if after else None
 
     async def page(self, want: Want) -> Page:
-        """Give the ticks from a position or a time on, or else the newest, oldest first."""
-        epoch = self._epoch()
-        stream = self._hub.index.find(want.channel, want.symbol)
-        if stream is None:
-            return Page(epoch, [], None)
-        journal = self._hub.journal
-        first = first_seq(journal, stream)
+        """Give the ticks from a position or a time on, or else the newest, oldest first.
+
+        Raises:
+            TapeError: what is recorded cannot be read.
+        """
+        epochs = await self._epochs(want.channel)
         if want.is_newest:
-            if want.takes_all:
-                first = max(first, stream.seq - want.limit + 1)
-            newest: deque[Tick] = deque(maxlen=want.limit)
-            async for ticks in walk(journal, stream, first):
-                newest += want.pick(ticks)
-            return Page(epoch, list(newest), None)
-        if want.first is not None and want.first.epoch == epoch:
-            first = max(first, want.first.seq)
-        found: list[Tick] = []
-        async for ticks in walk(journal, stream, first):
-            found += want.pick(ticks)
+            return await self._newest_page(epochs, want)
+        first = want.first or Position(epochs[0], 1)
+        if first.epoch in epochs:
+            epochs = epochs[epochs.index(first.epoch) :]
+        for epoch, later in zip_longest(epochs, epochs[1:]):
+            found = await self._some(epoch, first.seq if epoch == first.epoch else 1, want)
             if len(found) > want.limit:
+                return Page(epoch, found[:-1], Position(epoch, found[-1].seq))
+            if found or later is None:
+                return Page(epoch, found, Position(later, 1) if later else None)
+        raise AssertionError("there is always the current epoch")
+
+    async def _epochs(self, channel: str) -> list[str]:
+        """Give the epochs, the oldest first and the current one last."""
+        current = self._epoch()
+        recorded = await self._archive.epochs(channel) if self._archive else []
+        return [*(own for own in recorded if own != current), current]
+
+    async def _newest_page(self, epochs: list[str], want: Want) -> Page:
+        for epoch in reversed(epochs):
+            found = await self._newest_of(epoch, want)
+            if found:
+                return Page(epoch, found, None)
+        return Page(epochs[-1], [], None)
+
+    async def _newest_of(self, epoch: str, want: Want) -> list[Tick]:
+        stream = self._stream(epoch, want)
+        first = 1
+        if stream is not None and want.takes_all:
+            first = max(first, stream.seq - want.limit + 1)
+        elif stream is not None:
+            found = await _last(walk(self._hub.journal, stream, 1), want)
+            if len(found) == want.limit:
+                return found
+        return await _last(self._ticks(epoch, first, want), want)
+
+    async def _some(self, epoch: str, first_seq: int, want: Want) -> list[Tick]:
+        """Give as many ticks as are wanted and one more, if there are so many."""
+        found: list[Tick] = []
+        async with aclosing(self._ticks(epoch, first_seq, want)) as steps:
+            async for ticks in steps:
+                found += want.pick(ticks)
+                if len(found) > want.limit:
+                    break
+        return found[: want.limit + 1]
+
+    async def _ticks(self, epoch: str, seq: int, want: Want) -> AsyncGenerator[list[Tick], None]:
+        """Give one epoch of a stream from a seq on: out of the recording as far as is needed."""
+        stream = self._stream(epoch, want)
+        for flushed in (False, True):
+            if self._archive is None or self._is_kept(stream, seq) or (flushed and stream is None):
                 break
-        after = found[want.limit :]
-        return Page(epoch, found[: want.limit], Position(epoch, after[0].seq) if after else None)
+            if flushed:  # the journal forgets sooner than the recorder writes
+                await self._archive.flush()
+            recorded = self._archive.ticks(
+                want.channel, want.symbol, epoch=epoch, first_seq=seq, from_ns=want.from_ns
+            )
+            async with aclosing(recorded) as steps:
+                async for ticks in steps:
+                    yield ticks
+                    seq = ticks[-1].seq + 1
+                    if self._is_kept(stream, seq):
+                        break
+        if stream is not None:
+            async for ticks in walk(self._hub.journal, stream, seq):
+                yield ticks
+
+    def _stream(self, epoch: str, want: Want) -> Stream | None:
+        if epoch != self._epoch():
+            return None
+        return self._hub.index.find(want.channel, want.symbol)
+
+    def _is_kept(self, stream: Stream | None, seq: int) -> bool:
+        return stream is not None and self._hub.journal.since(stream, seq, 1) is not None
 
 
-async def walk(journal: Journal, stream: Stream, seq: int) -> AsyncIterator[list[Tick]]:
+async def _last(steps: AsyncGenerator[list[Tick], None], want: Want) -> list[Tick]:
+    newest: deque[Tick] = deque(maxlen=want.limit)
+    async with aclosing(steps):
+        async for ticks in steps:
+            newest += want.pick(ticks)
+    return list(newest)
+
+
+async def walk(journal: Journal, stream: Stream, seq: int) -> AsyncGenerator[list[Tick], None]:
     """Give the ticks of a stream from a seq on, step by step, to where it ends when asked for it.
 
     What the journal drops in the meantime is left out.

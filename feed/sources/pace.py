@@ -83,9 +83,9 @@ class Pacer:
         while row < len(block):
             due = self._rows_due(block)
             if due <= row:
-                await self._sleep(max(-self._late_s(int(block.ts_event[row])), MIN_SLEEP_S))
+                await self._sleep(max(-self._late_s(int(block.times[row])), MIN_SLEEP_S))
                 continue
-            self._lag_s = max(0.0, self._late_s(int(block.ts_event[row])))
+            self._lag_s = max(0.0, self._late_s(int(block.times[row])))
             stop = min(due, row + BURST_TICKS)
             self._publish(ahead.take(stop))
             self._ts_event = int(block.ts_event[stop - 1])
@@ -98,12 +98,12 @@ class Pacer:
             return len(block)
         now_s = self._clock.monotonic_s()
         if self._anchor is None:
-            self._anchor = now_s, int(block.ts_event[0])
+            self._anchor = now_s, int(block.times[0])
         started_s, first_ns = self._anchor
         due_ns = first_ns + math.floor((now_s - started_s) * self._speed * NS_PER_S)
-        if due_ns >= block.ts_event[-1]:  # also keeps what is searched for within 64 bits
+        if due_ns >= block.times[-1]:  # also keeps what is searched for within 64 bits
             return len(block)
-        return int(block.ts_event.searchsorted(due_ns, "right"))
+        return int(block.times.searchsorted(due_ns, "right"))
 
     def _late_s(self, ts_event: int) -> float:
         if self._anchor is None:  # as fast as possible is never late

@@ -15,6 +15,7 @@ from feed.sources.base import Publish, SourceState
 from feed.sources.pace import Pacer, Position, Sleep, check_speed
 from feed.tape.block import TickBlock
 from feed.tape.reader import Tape
+from feed.tape.recorded import RecordedTape
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Replay:
         name: what heartbeats, logs and metrics call it.
         symbols: every symbol of the tape, or None when that is too costly to know.
         total: rows of one pass, or None when that is not known.
+        brings_bars: whether the feed need not make bars of these ticks.
 
     Raises:
         SettingError: when the speed is not 0 or more.
@@ -39,7 +41,7 @@ class Replay:
 
     def __init__(
         self,
-        tape: Tape,
+        tape: Tape | RecordedTape,
         *,
         speed: float = 1.0,
         loop: bool = False,
@@ -51,6 +53,7 @@ class Replay:
         self.name = name
         self.symbols = tape.symbols
         self.total = tape.rows
+        self.brings_bars = tape.has_bars
         self._tape = tape
         self._speed = speed
         self._loop = loop
@@ -106,7 +109,7 @@ class Replay:
             log.warning("%s: left out %d bad rows, the first: %s", self.name, count, reasons)
 
 
-async def read_ahead(tape: Tape) -> AsyncGenerator[TickBlock, None]:
+async def read_ahead(tape: Tape | RecordedTape) -> AsyncGenerator[TickBlock, None]:
     """Give the tape's blocks, read by one worker thread a few ahead of their use.
 
     Close it (`contextlib.aclosing`): then the thread has ended.

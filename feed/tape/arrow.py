@@ -89,6 +89,19 @@ def to_ticks(kind: type, batch: pa.RecordBatch) -> list[Tick]:
     return list(map(kind, *(_values(name, batch.column(name)) for name in fields_of(kind))))
 
 
+def to_array(name: str, column: Any) -> NDArray[Any]:
+    """Give one field of a batch as blocks of ticks hold it: objects where something is missing."""
+    import pyarrow as pa
+
+    if name in TIMES:
+        return column.cast(pa.int64()).to_numpy()  # type: ignore[no-any-return]
+    if name in WORDS or name in SIZES or column.null_count:
+        values = np.empty(len(column), dtype=object)
+        values[:] = _values(name, column)
+        return values
+    return column.to_numpy()  # type: ignore[no-any-return]
+
+
 def _values(name: str, column: Any) -> list[Any]:
     if name in TIMES:
         import pyarrow as pa
@@ -127,7 +140,7 @@ class ArrowBody:
     def __init__(self, kind: type) -> None:
         pa = arrow("format=arrow")
         self._kind = kind
-        self._pipe = _Pipe()
+        self._pipe = Pipe()
         self._writer = pa.ipc.new_stream(self._pipe, schema_of(kind))
 
     def write(self, ticks: Sequence[Tick]) -> bytes:
@@ -147,7 +160,7 @@ class ParquetBody:
     def __init__(self, kind: type) -> None:
         pa = arrow("format=parquet")
         self._kind = kind
-        self._pipe = _Pipe()
+        self._pipe = Pipe()
         self._writer = pa.parquet.ParquetWriter(self._pipe, schema_of(kind), compression="zstd")
         self._batches: list[Any] = []
 
@@ -172,7 +185,7 @@ class ParquetBody:
         self._batches = []
 
 
-class _Pipe(io.RawIOBase):
+class Pipe(io.RawIOBase):
     """A file that only grows, and of which what was written is taken away."""
 
     def __init__(self) -> None:

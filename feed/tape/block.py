@@ -51,15 +51,22 @@ class TickBlock:
     """Columns of ticks in publishing order.
 
     Attributes:
-        ts_event: nanoseconds, ascending.
+        ts_event: nanoseconds, ascending where no `due` says otherwise.
         parts: one for each kind of tick in the block; together they cover every row once.
+        due: when each is to be published, ascending; None means at its `ts_event`.
     """
 
     ts_event: Times
     parts: tuple[Part, ...]
+    due: Times | None = None
 
     def __len__(self) -> int:
         return len(self.ts_event)
+
+    @property
+    def times(self) -> Times:
+        """When each tick is to be published, ascending."""
+        return self.ts_event if self.due is None else self.due
 
     def ticks(self, start: int, stop: int) -> list[Tick]:
         """Build the ticks of rows start..stop, unstamped, in order."""
@@ -79,18 +86,20 @@ class TickBlock:
         """Give the ticks of these rows, in this order."""
         places = np.full(len(self), -1, np.int64)
         places[rows] = np.arange(len(rows))
-        return TickBlock(self.ts_event[rows], tuple(_select(p, rows, places) for p in self.parts))
+        due = None if self.due is None else self.due[rows]
+        parts = tuple(_select(p, rows, places) for p in self.parts)
+        return TickBlock(self.ts_event[rows], parts, due)
 
     def slice(self, start: int, stop: int) -> TickBlock:
         """Give rows start..stop as a block that shares this one's memory."""
-        return TickBlock(
-            self.ts_event[start:stop], tuple(_slice(p, start, stop) for p in self.parts)
-        )
+        due = None if self.due is None else self.due[start:stop]
+        parts = tuple(_slice(p, start, stop) for p in self.parts)
+        return TickBlock(self.ts_event[start:stop], parts, due)
 
     def cut(self, start_ns: int | None, end_ns: int | None) -> tuple[int, int]:
-        """Give the row range with start_ns <= ts_event < end_ns; None is unbounded."""
-        low = 0 if start_ns is None else int(np.searchsorted(self.ts_event, start_ns, "left"))
-        high = len(self) if end_ns is None else int(np.searchsorted(self.ts_event, end_ns, "left"))
+        """Give the row range that is due from start_ns to before end_ns; None is unbounded."""
+        low = 0 if start_ns is None else int(np.searchsorted(self.times, start_ns, "left"))
+        high = len(self) if end_ns is None else int(np.searchsorted(self.times, end_ns, "left"))
         return low, max(low, high)
 
 
@@ -126,7 +135,8 @@ def _build(
     zero = repeat(0)
     if part.kind is Bar:
         interval, *rest = values
-        return map(Bar, symbols, zero, interval, ts_event, *rest, zero)
+        basis = [_column(part, "basis", start, stop)] if "basis" in part.columns else []
+        return map(Bar, symbols, zero, interval, ts_event, *rest, zero, *basis)
     return map(part.kind, symbols, zero, ts_event, *values, zero)
 
 
@@ -170,7 +180,7 @@ def concatenate(blocks: Sequence[TickBlock]) -> TickBlock:
 
 def _join(kind: type, share: Sequence[tuple[Part, NDArray[np.int64]]]) -> Part:
     parts = [part for part, _ in share]
-    names = [name for name in VALUE_COLUMNS[kind] if any(name in part.columns for part in parts)]
+    names = dict.fromkeys(name for part in parts for name in part.columns)
     return Part(
         kind,
         np.concatenate([rows for _, rows in share]),

@@ -17,6 +17,7 @@ from feed.tape.layout import KIND_OF, Layout, recognise, recognise_mixed
 from feed.tape.merge import Lane, merge
 from feed.tape.options import TapeOptions
 from feed.tape.parquet import ParquetTape
+from feed.tape.recorded import RecordedTape, find_recording
 from feed.tape.rows import BLOCK_ROWS, RowReader, SymbolTable, TapeFile
 
 _HELD_ROWS = 1 << 20
@@ -25,17 +26,20 @@ _HELD_ROWS = 1 << 20
 _LEAST_ROWS = 1 << 10
 
 
-def open_tape(paths: Sequence[Path], options: TapeOptions | None = None) -> Tape:
+def open_tape(paths: Sequence[Path], options: TapeOptions | None = None) -> Tape | RecordedTape:
     """Find the tapes that the paths name and recognise what each holds.
 
     Folders are searched to the bottom for .csv, .csv.gz, .csv.zst, .parquet and .pq files; README
-    and hidden files are left out.
+    and hidden files are left out. What a feed recorded is recognised by the names of its folders.
 
     Raises:
         TapeError: when there is no tape, or one that is not understood.
         MissingExtraError: when one needs packages that are not installed.
     """
     options = options or TapeOptions()
+    recorded = find_recording(paths)
+    if recorded:
+        return RecordedTape(recorded, options)
     files = [_open_file(path) for path in find_tapes(paths)]
     _check_mapping(files, options)
     return Tape([(file, _layout(file, options)) for file in files], options)
@@ -46,6 +50,9 @@ class Tape:
 
     It may be read any number of times, but only by one thread at a time.
     """
+
+    has_bars = False
+    """Whether it brings the bars that a feed would make; a recording does."""
 
     def __init__(self, files: Sequence[tuple[TapeFile, Layout]], options: TapeOptions) -> None:
         self._files = files

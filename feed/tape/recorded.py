@@ -1,0 +1,136 @@
+"""Play a recording: every tick in the order in which it was published, when it was published.
+
+The ticks are those of the feed that was recorded, bars too; nothing has to be recognised, and time
+may go backwards in it, as it does where a tape was played in a loop.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feed.errors import TapeError
+from feed.tape.arrow import fields_of, to_array
+from feed.tape.block import Part, TickBlock
+from feed.tape.merge import Lane, merge
+from feed.tape.options import TapeOptions
+from feed.tape.recording import HOLES, KIND_OF, Segment, holes, segments_at
+from feed.tape.rows import SymbolTable
+
+log = logging.getLogger(__name__)
+
+
+def find_recording(paths: Sequence[Path]) -> list[Segment]:
+    """Give the segments that the paths name, in order; none where they name other tapes.
+
+    Raises:
+        TapeError: only some of the paths are of a recording.
+    """
+    found = [segments_at(path) for path in paths]
+    for path, segments in zip(paths, found, strict=True):
+        if any(found) and not segments:
+            raise TapeError(path, "is no recording, and cannot be played together with one")
+    return sorted(segment for segments in found for segment in segments)
+
+
+class RecordedTape:
+    """The segments of a recording; used as `feed.tape.reader.Tape` is.
+
+    Attributes:
+        skipped_rows: how many ticks are written down as missing.
+        skipped_reasons: and why.
+    """
+
+    def __init__(self, segments: Sequence[Segment], options: TapeOptions) -> None:
+        self._segments = segments
+        self._options = options
+        self._table = SymbolTable()
+        found = [hole for folder in self._folders() for hole in holes(folder)]
+        self.skipped_rows = sum(hole.ticks for hole in found)
+        self.skipped_reasons = tuple(f"{own.ticks} ticks: {own.reason}" for own in found)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files, in order."""
+        return tuple(segment.path for segment in self._segments)
+
+    @property
+    def has_bars(self) -> bool:
+        """Whether it brings the bars that the feed would make."""
+        return any(segment.channel == "bars" for segment in self._segments)
+
+    @cached_property
+    def rows(self) -> int | None:
+        """How many ticks there are."""
+        if self._options.start_ns is not None or self._options.end_ns is not None:
+            return None
+        return sum(segment.rows for segment in self._segments)
+
+    @cached_property
+    def symbols(self) -> frozenset[str]:
+        """Every symbol of it."""
+        found: set[str] = set()
+        for segment in self._segments:
+            for batch in segment.batches(["symbol"]):
+                found.update(batch.column("symbol").unique().to_pylist())
+        return frozenset(found)
+
+    def blocks(self) -> Generator[TickBlock, None, None]:
+        """Read the ticks from the beginning, within start and end if they are set.
+
+        Raises:
+            TapeError: when a file cannot be read, or there is no tick at all.
+        """
+        some = False
+        for merged in merge([_lane(own, self._table) for own in self._segments]):
+            block = _played(merged)
+            low, high = block.cut(self._options.start_ns, self._options.end_ns)
+            if low < high:
+                some = True
+                yield block.slice(low, high)
+            if high < len(block):
+                break
+        if not some:
+            raise TapeError(self.files[0], "no tick in this recording, or none of that time")
+
+    def _folders(self) -> list[Path]:
+        folders = (segment.path.parents[2] for segment in self._segments)
+        return [own for own in dict.fromkeys(folders) if (own / HOLES).exists()]
+
+
+def _lane(segment: Segment, table: SymbolTable) -> Lane:
+    return Lane(segment.first_place, lambda: _blocks(segment, table))
+
+
+def _blocks(segment: Segment, table: SymbolTable) -> Iterator[TickBlock]:
+    """Give a segment's ticks as blocks in order of `place`, which stands in for the time."""
+    kind = KIND_OF[segment.channel]
+    for batch in segment.batches():
+        codes = _codes(batch.column("symbol"), table)
+        fields = (name for name in fields_of(kind) if name not in ("symbol", "seq"))
+        columns = {name: to_array(name, batch.column(name)) for name in fields}
+        places = batch.column("place").to_numpy()
+        yield TickBlock(places, (Part(kind, None, table.names, codes, columns),))
+
+
+def _codes(column: Any, table: SymbolTable) -> NDArray[np.int32]:
+    words = column.dictionary_encode()
+    known = np.array([table.code(name) for name in words.dictionary.to_pylist()], np.int32)
+    codes: NDArray[np.int32] = known[words.indices.to_numpy()]
+    return codes
+
+
+def _played(block: TickBlock) -> TickBlock:
+    """Give a block that is in order of `place` with its own times."""
+    times = {name: np.empty(len(block), np.int64) for name in ("ts_event", "ts_out")}
+    for part in block.parts:
+        rows = slice(None) if part.rows is None else part.rows
+        for name, values in times.items():
+            values[rows] = part.columns[name]
+    return TickBlock(times["ts_event"], block.parts, np.maximum.accumulate(times["ts_out"]))
