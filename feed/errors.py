@@ -98,6 +98,8 @@ class AuthenticationError(FeedError):
     """A key or token is not valid; the message never holds any of it."""
 
     code = "bad_token"
+
+
 class RecordError(FeedError):
     """The folder to record into cannot be used.
 

@@ -19,6 +19,7 @@ from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
 from feed.hub.stream import Stream
 from feed.hub.tickerplant import Tickerplant
+from feed.recorder import Recorder
 from feed.server.lifecycle import Server
 from feed.sessions.registry import Registry
 from feed.sessions.requests import Universe
@@ -71,6 +72,18 @@ def _state(settings: Settings) -> State | None:
     return State(Path(settings.state_dir), settings.journal_limit_bytes)
 
 
+def _recorder(settings: Settings, epoch: Callable[[], str]) -> Recorder | None:
+    if settings.record is None:
+        return None
+    return Recorder(
+        Path(settings.record),
+        epoch,
+        flush_interval_s=settings.record_flush_interval_s,
+        rotate_s=settings.record_rotate_s,
+        queue_ticks=settings.record_queue_ticks,
+    )
+
+
 def declared(sources: list[Source]) -> frozenset[str] | None:
     """Give every symbol that the sources will publish, or None when one cannot tell."""
     symbols: set[str] = set()
@@ -103,6 +116,7 @@ class Node:
         self._tickerplant = Tickerplant(self.hub.index, self._take, self._clock)
         if self._state is not None:
             self._state.restore(self.hub, self._tickerplant)
+        self._recorder = _recorder(settings, lambda: self._tickerplant.epoch)
         authority = authority_of(settings)
         self._registry = Registry(
             self.hub,
@@ -131,25 +145,28 @@ class Node:
             self._registry,
             drain_timeout_s=settings.drain_timeout_s,
             sources=lambda: self.sources,
+            recorder=self._recorder,
         )
         try:
             address = server.listen(settings.host, settings.port, settings.send_buffer_bytes)
         except ListenError:
-            await self._close_state()
+            await self._close()
             raise
         stopping = asyncio.Event()
         _on_signals(stopping.set, server.hurry)
-        keeping = asyncio.create_task(self._keep_state(), name="state")
+        keeping = [asyncio.create_task(self._keep_state(), name="state")]
+        if self._recorder is not None:
+            keeping.append(asyncio.create_task(self._recorder.run(), name="recorder"))
         feeding = [asyncio.create_task(self._feed(own), name=own.name) for own in self.sources]
         _quieten_collector()
         ready(address)
         try:
             await _first_of(stopping, feeding)
         finally:
-            await _cancel([*feeding, keeping])
+            await _cancel([*feeding, *keeping])
             self.hub.flush()
             await server.drain()
-            await self._close_state()
+            await self._close()
         for task in feeding:
             if not task.cancelled():
                 task.result()
@@ -161,13 +178,16 @@ class Node:
         def publish(ticks: list[Any]) -> None:
             tickerplant.publish(bars.extend(ticks))
 
-        await source.run(cast(Publish, publish))
+        has_bars = getattr(source, "brings_bars", False)
+        await source.run(cast(Publish, tickerplant.publish if has_bars else publish))
         log.info("source %s ended", source.name)
 
     def _take(self, ticks: list[Tick], streams: list[Stream]) -> None:
         """Be the bus of a single node: the hub is right here."""
         if self._state is not None:
             self._state.append(ticks)
+        if self._recorder is not None:
+            self._recorder.append(ticks)
         begun_s = perf_counter()
         self.hub.receive(ticks, streams)
         self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
@@ -177,9 +197,11 @@ class Node:
             await asyncio.sleep(self._settings.state_flush_interval_s)
             await self._state.flush(self.hub)
 
-    async def _close_state(self) -> None:
+    async def _close(self) -> None:
         if self._state is not None:
             await self._state.close(self.hub)
+        if self._recorder is not None:
+            await self._recorder.close()
 
     def _published(self, symbol: str) -> bool:
         return any(symbol in streams for streams in self.hub.index.by_kind.values())

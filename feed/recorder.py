@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from feed.errors import RecordError
 from feed.tape import recording
@@ -54,6 +54,15 @@ class Recorded:
     stopped: bool = False
 
 
+class _Current(NamedTuple):
+    """The segment of a channel that grows."""
+
+    segment: GrowingSegment
+    epoch: str
+    day: int
+    began_s: float
+
+
 class Recorder:
     """Records into one folder.
 
@@ -83,17 +92,16 @@ class Recorder:
         self.done = Recorded()
         self._epoch = epoch
         self._flush_interval_s = flush_interval_s
-        self._rotate_ns = int(rotate_s * 1e9)
+        self._rotate_s = rotate_s
         self._queue_ticks = queue_ticks
         self._lock = _lock(folder)
         recording.recover(folder)
         self._queue: deque[tuple[str, list[Tick]]] = deque()
         self._taken = self._settled = 0
         self._place = time.time_ns()
-        self._segments: dict[str, tuple[GrowingSegment, int, str]] = {}
+        self._segments: dict[str, _Current] = {}
         self._hole: Hole | None = None
         self._counting = threading.Lock()
-        self._needs_bytes = SPARE_BYTES
         self._writing = asyncio.Lock()
         self._full = asyncio.Event()
 
@@ -144,7 +152,7 @@ class Recorder:
             self._write_burst(epoch, ticks)
             self._settled += len(ticks)
         for channel in list(self._segments):
-            self._rotate(channel, time.time_ns())
+            self._rotate(channel)
 
     def _write_burst(self, epoch: str, ticks: list[Tick]) -> None:
         """Write ticks of one epoch, channel by channel."""
@@ -178,19 +186,21 @@ class Recorder:
             self._go_on()
 
     def _segment(self, channel: str, epoch: str, ts_out: int) -> GrowingSegment:
-        held = self._segments.get(channel)
-        if held is not None and (held[2] != epoch or held[1] // DAY_NS != ts_out // DAY_NS):
+        day = ts_out // DAY_NS
+        current = self._segments.get(channel)
+        if current is not None and (current.epoch, current.day) != (epoch, day):
             self._complete(channel)
-            held = None
-        if held is None:
-            path = recording.name_of(self.folder, channel, epoch, ts_out)
+            current = None
+        if current is None:
+            path = recording.new_name(self.folder, channel, epoch, ts_out)
             segment = GrowingSegment(path, recording.KIND_OF[channel], epoch)
-            held = self._segments[channel] = (segment, ts_out, epoch)
-        return held[0]
+            current = self._segments[channel] = _Current(segment, epoch, day, time.monotonic())
+        return current.segment
 
-    def _rotate(self, channel: str, now_ns: int) -> None:
-        segment, began_ns, _ = self._segments[channel]
-        if segment.size > SEGMENT_BYTES or now_ns - began_ns > self._rotate_ns:
+    def _rotate(self, channel: str) -> None:
+        current = self._segments[channel]
+        age_s = time.monotonic() - current.began_s
+        if current.segment.size > SEGMENT_BYTES or age_s > self._rotate_s:
             self._complete(channel)
 
     def _complete_all(self) -> None:
@@ -201,7 +211,7 @@ class Recorder:
                 recording.note(self.folder, self._hole)
 
     def _complete(self, channel: str) -> None:
-        segment, _, _ = self._segments.pop(channel)
+        segment = self._segments.pop(channel).segment
         segment.close()
         if segment.rows:
             try:
@@ -212,19 +222,22 @@ class Recorder:
     # What is missing
 
     def _miss(self, ticks: list[Tick], reason: str) -> None:
-        first, last = ticks[0].ts_out, ticks[-1].ts_out
+        self.lack(len(ticks), reason, (ticks[0].ts_out, ticks[-1].ts_out))
+
+    def lack(self, count: int, reason: str, times: tuple[int, int] | None = None) -> None:
+        """Take note of ticks that will be missing, published between these times or now."""
+        first, last = times or (time.time_ns(),) * 2
         with self._counting:
-            self.done.missing += len(ticks)
+            self.done.missing += count
             if self._hole is not None:
                 self._hole.last_ts_out = last
-                self._hole.ticks += len(ticks)
+                self._hole.ticks += count
                 return
-            self._hole = Hole(first, last, len(ticks), reason)
-        log.error("recording leaves ticks out: %s (%s)", reason, self.folder)
+            self._hole = Hole(first, last, count, reason)
+        log.error("recording lacks ticks: %s (%s)", reason, self.folder)
 
     def _stop(self, ticks: list[Tick], error: OSError) -> None:
         self.done.stopped = True
-        self._needs_bytes = max(SPARE_BYTES, 1_000 * len(ticks))
         self._miss(ticks, _reason(error))
 
     def _go_on(self) -> None:
@@ -245,20 +258,21 @@ class Recorder:
             found = os.statvfs(self.folder)
         except OSError:
             return False
-        return found.f_bavail * found.f_frsize >= self._needs_bytes
+        return found.f_bavail * found.f_frsize >= SPARE_BYTES
 
 
 def _merged(bursts: deque[tuple[str, list[Tick]]]) -> Iterator[tuple[str, list[Tick]]]:
-    """Join bursts to what is written at a time; those of two epochs stay apart."""
+    """Join bursts to what is written at a time; those of two epochs or dates stay apart."""
     held: list[Tick] = []
-    held_epoch = ""
+    held_of: tuple[str, int] = ("", 0)
     for epoch, ticks in bursts:
-        if held and (epoch != held_epoch or len(held) + len(ticks) > BATCH_TICKS):
-            yield held_epoch, held
+        own = epoch, ticks[0].ts_out // DAY_NS
+        if held and (own != held_of or len(held) + len(ticks) > BATCH_TICKS):
+            yield held_of[0], held
             held = []
-        held, held_epoch = held + ticks, epoch
+        held, held_of = held + ticks, own
     if held:
-        yield held_epoch, held
+        yield held_of[0], held
 
 
 def _lock(folder: Path) -> int:

@@ -47,13 +47,13 @@ def add(commands: Any) -> None:
     option("--url", help=f"the server (default: FEED_URL, or {DEFAULT_URL})")
     option(
         "--channels",
-        type=_channels,
+        type=channels,
         default=["quotes", "trades"],
         metavar="LIST",
         help="of quotes, trades, bars, status (default quotes,trades)",
     )
     option("--json", action="store_true", help="one JSON object per line, as on the wire")
-    option("--count", type=_count, metavar="N", help="stop after N ticks")
+    option("--count", type=count, metavar="N", help="stop after N ticks")
     option(
         "--delivery",
         choices=("adaptive", "all", "latest"),
@@ -61,7 +61,8 @@ def add(commands: Any) -> None:
     )
 
 
-def _channels(text: str) -> list[str]:
+def channels(text: str) -> list[str]:
+    """Read names of channels parted by commas."""
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in CHANNELS:
@@ -70,7 +71,8 @@ def _channels(text: str) -> list[str]:
     return names
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Read a number of ticks."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1, was {text!r}")
     return int(text)

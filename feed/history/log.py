@@ -7,7 +7,7 @@ ticks that exist anyway; only when it is sent are they encoded, a chunk at a tim
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
@@ -86,7 +86,7 @@ class Log:
         if stream is None:
             return None
         journal = self._hub.journal
-        seqs = range(first_seq(journal, stream), stream.seq + 1)
+        seqs = range(journal.first_seq(stream), stream.seq + 1)
         after = bisect_right(seqs, until_ns, key=lambda seq: _tick(journal, stream, seq).ts_out)
         return _tick(journal, stream, seqs[after - 1]) if after else None
 
@@ -191,7 +191,7 @@ async def walk(journal: Journal, stream: Stream, seq: int) -> AsyncGenerator[lis
     while seq <= last:
         ticks = journal.since(stream, seq, min(STEP_TICKS, last - seq + 1))
         if ticks is None:
-            seq = first_seq(journal, stream)
+            seq = journal.first_seq(stream)
             continue
         if not ticks:
             return
@@ -203,10 +203,3 @@ async def walk(journal: Journal, stream: Stream, seq: int) -> AsyncGenerator[lis
 def _tick(journal: Journal, stream: Stream, seq: int) -> Tick:
     """Give a tick that is kept."""
     return (journal.since(stream, seq, 1) or [])[0]
-
-
-def first_seq(journal: Journal, stream: Stream) -> int:
-    """Give the oldest seq that is kept; the next one to come when nothing is."""
-    seqs = range(1, stream.seq + 1)
-    kept = bisect_left(seqs, True, key=lambda seq: journal.since(stream, seq, 1) is not None)
-    return kept + 1

@@ -60,6 +60,10 @@ class Journal:
         if self._held > self._limit_ticks:
             self._trim()
 
+    def first_seq(self, stream: Stream) -> int:
+        """Give the oldest seq that is kept; the next one to come when nothing is."""
+        return stream.seq - len(stream.recent) + 1
+
     def since(self, stream: Stream, first_seq: int, count: int) -> list[Tick] | None:
         """Give up to `count` ticks from `first_seq` on, in order; None when that one is gone."""
         found = self._find(stream, first_seq, count)

@@ -11,7 +11,9 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from feed.errors import ListenError
+from feed.history.archive import Archive
 from feed.history.log import Log
+from feed.recorder import Recorder
 from feed.server import descriptors, reads
 from feed.server.exposition import Exposition, Sources
 from feed.server.listener import Listener
@@ -38,12 +40,16 @@ class NotFoundHandler(RequestHandler):
         self.finish("not found: the page is at / and the stream at /v1/stream\n")
 
 
-def application(registry: Registry, sources: Sources = lambda: ()) -> Application:
+def application(
+    registry: Registry, sources: Sources = lambda: (), recorder: Recorder | None = None
+) -> Application:
     """Build the routes."""
     shared = {"registry": registry, "turn": Turn(asyncio.get_running_loop())}
     probed = {"registry": registry, "sources": sources}
-    observed = {"registry": registry, "exposition": Exposition(registry, sources)}
+    observed = {"registry": registry, "exposition": Exposition(registry, sources, recorder)}
     metrics = registry.hub.metrics
+    archive = Archive(recorder.folder, recorder.flush) if recorder else None
+    history = Log(registry.hub, lambda: registry.epoch, registry.clock, archive)
 
     def log_request(handler: RequestHandler) -> None:
         """Count a finished request and write one line, at debug level."""
@@ -60,7 +66,7 @@ def application(registry: Registry, sources: Sources = lambda: ()) -> Applicatio
             (r"/healthz", HealthHandler, {"registry": registry}),
             (r"/readyz", ReadyHandler, probed),
             (r"/metrics", MetricsHandler, observed),
-            *reads.routes(registry, Log(registry.hub, lambda: registry.epoch, registry.clock)),
+            *reads.routes(registry, history),
             (r"/v1/.+", UnknownHandler, {"registry": registry}),
             (r"/(lightweight-charts\.js)", ChartsHandler),
             (FILES, FileHandler),
@@ -96,11 +102,14 @@ def bind(host: str, port: int, send_buffer_bytes: int) -> list[socket.socket]:
 
 
 def listen(
-    registry: Registry, sockets: list[socket.socket], sources: Sources = lambda: ()
+    registry: Registry,
+    sockets: list[socket.socket],
+    sources: Sources = lambda: (),
+    recorder: Recorder | None = None,
 ) -> Listener:
     """Start to accept connections."""
     server = HTTPServer(
-        application(registry, sources),
+        application(registry, sources, recorder),
         idle_connection_timeout=30,
         body_timeout=10,
         max_header_size=16_384,

@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 
 import feed
 from feed.metrics import SECONDS, Histogram
+from feed.recorder import Recorder
 from feed.sessions.registry import Registry
 from feed.sources.base import Source
 from feed.ticks import CHANNELS
@@ -34,9 +35,12 @@ Values = float | Mapping[str, float]
 class Exposition(Collector):
     """Answers scrapes."""
 
-    def __init__(self, registry: Registry, sources: Sources) -> None:
+    def __init__(
+        self, registry: Registry, sources: Sources, recorder: Recorder | None = None
+    ) -> None:
         self._registry = registry
         self._sources = sources
+        self._recorder = recorder
         self._collectors = CollectorRegistry(auto_describe=False)
         self._collectors.register(self)
         ProcessCollector(registry=self._collectors)
@@ -51,6 +55,8 @@ class Exposition(Collector):
         yield from self._of_ticks()
         yield from self._of_sessions()
         yield from self._of_sources()
+        if self._recorder is not None:
+            yield from _of_recorder(self._recorder)
         yield from self._of_time()
 
     def _of_ticks(self) -> Iterator[Metric]:
@@ -106,6 +112,15 @@ class Exposition(Collector):
         labels = {feed.__version__: 1.0}
         yield _gauge("info", "the version that runs", labels, "version")
         yield _gauge("draining", "1 while sessions are sent home", float(registry.draining))
+
+
+def _of_recorder(recorder: Recorder) -> Iterator[Metric]:
+    done = recorder.done
+    yield _gauge("recorder_queue_ticks", "ticks that wait to be written", recorder.queued)
+    yield _gauge("recorder_stopped", "1 while the disk takes nothing", float(done.stopped))
+    yield _counter("recorder_ticks", "ticks written", done.ticks)
+    yield _counter("recorder_missing_ticks", "ticks left out", done.missing)
+    yield _counter("recorder_bytes", "bytes written as segments grow", done.bytes)
 
 
 def _counter(name: str, told: str, values: Values, label: str = "") -> Metric:

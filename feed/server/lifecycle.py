@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from feed.recorder import Recorder
 from feed.server.app import bind, listen
 from feed.server.exposition import Sources
 from feed.server.listener import Listener
@@ -28,13 +29,20 @@ class Server:
     Args:
         drain_timeout_s: how long `drain` waits for sessions to take what they are owed.
         sources: gives those that publish, for probes and metrics.
+        recorder: has what the journal has no longer.
     """
 
     def __init__(
-        self, registry: Registry, *, drain_timeout_s: float, sources: Sources = lambda: ()
+        self,
+        registry: Registry,
+        *,
+        drain_timeout_s: float,
+        sources: Sources = lambda: (),
+        recorder: Recorder | None = None,
     ) -> None:
         self._registry = registry
         self._sources = sources
+        self._recorder = recorder
         self._drain_timeout_s = drain_timeout_s
         self._listener: Listener | None = None
         self._beating: asyncio.Task[None] | None = None
@@ -48,7 +56,7 @@ class Server:
             ListenError: the address cannot be had.
         """
         sockets = bind(host, port, send_buffer_bytes)
-        self._listener = listen(self._registry, sockets, self._sources)
+        self._listener = listen(self._registry, sockets, self._sources, self._recorder)
         self._beating = asyncio.create_task(self._beat(), name="heartbeats")
         bound = sockets[0].getsockname()[1]
         shown = f"[{host}]" if ":" in host else host

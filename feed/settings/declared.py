@@ -176,6 +176,18 @@ class Keeping:
     state_flush_interval_s: float = setting(
         1.0, number(0.05, 3600), "how often ticks are written to the state folder", "S"
     )
+    record: str | None = setting(
+        None, text, "folder to record into, and to answer HTTP reads of older ticks from", "DIR"
+    )
+    record_flush_interval_s: float = setting(
+        2.0, number(0.05, 3600), "how often ticks are written to the recording", "S"
+    )
+    record_rotate_s: float = setting(
+        3600.0, number(1, 86_400), "how long one file of the recording grows", "S"
+    )
+    record_queue_ticks: int = setting(
+        262_144, whole(1_000, 10**8), "most ticks that wait to be recorded; beyond, a hole", "N"
+    )
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from feed.errors import FeedError
 from feed.sources.base import Publish, SourceState
 from feed.sources.pace import Pacer, Position, Sleep, check_speed
 from feed.tape.block import TickBlock
-from feed.tape.reader import Tape
-from feed.tape.recorded import RecordedTape
+from feed.tape.reader import AnyTape
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ class Replay:
 
     def __init__(
         self,
-        tape: Tape | RecordedTape,
+        tape: AnyTape,
         *,
         speed: float = 1.0,
         loop: bool = False,
@@ -109,7 +108,7 @@ class Replay:
             log.warning("%s: left out %d bad rows, the first: %s", self.name, count, reasons)
 
 
-async def read_ahead(tape: Tape | RecordedTape) -> AsyncGenerator[TickBlock, None]:
+async def read_ahead(tape: AnyTape) -> AsyncGenerator[TickBlock, None]:
     """Give the tape's blocks, read by one worker thread a few ahead of their use.
 
     Close it (`contextlib.aclosing`): then the thread has ended.

@@ -10,6 +10,7 @@ import io
 from collections.abc import Sequence
 from functools import cache
 from operator import attrgetter
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -107,6 +108,8 @@ def _values(name: str, column: Any) -> list[Any]:
         import pyarrow as pa
 
         return column.cast(pa.int64()).to_pylist()  # type: ignore[no-any-return]
+    if name == "basis":  # msgspec leaves a default out by identity
+        return list(map(intern, column.to_pylist()))
     if name not in SIZES:
         return column.to_pylist()  # type: ignore[no-any-return]
     if not column.null_count:

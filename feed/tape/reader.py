@@ -26,7 +26,7 @@ _HELD_ROWS = 1 << 20
 _LEAST_ROWS = 1 << 10
 
 
-def open_tape(paths: Sequence[Path], options: TapeOptions | None = None) -> Tape | RecordedTape:
+def open_tape(paths: Sequence[Path], options: TapeOptions | None = None) -> AnyTape:
     """Find the tapes that the paths name and recognise what each holds.
 
     Folders are searched to the bottom for .csv, .csv.gz, .csv.zst, .parquet and .pq files; README
@@ -156,6 +156,9 @@ class Tape:
         if self._options.start_ns is not None or self._options.end_ns is not None:
             return f"no tick between --start and --end in it{others}"
         return f"no tick in it{others}"
+
+
+AnyTape = Tape | RecordedTape
 
 
 def _open_file(path: Path) -> TapeFile:

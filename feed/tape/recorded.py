@@ -20,7 +20,7 @@ from feed.tape.arrow import fields_of, to_array
 from feed.tape.block import Part, TickBlock
 from feed.tape.merge import Lane, merge
 from feed.tape.options import TapeOptions
-from feed.tape.recording import HOLES, KIND_OF, Segment, holes, segments_at
+from feed.tape.recording import KIND_OF, Segment, holes, segments_at
 from feed.tape.rows import SymbolTable
 
 log = logging.getLogger(__name__)
@@ -40,20 +40,16 @@ def find_recording(paths: Sequence[Path]) -> list[Segment]:
 
 
 class RecordedTape:
-    """The segments of a recording; used as `feed.tape.reader.Tape` is.
+    """The segments of a recording; used as `feed.tape.reader.Tape` is."""
 
-    Attributes:
-        skipped_rows: how many ticks are written down as missing.
-        skipped_reasons: and why.
-    """
+    skipped_rows = 0
+    skipped_reasons: tuple[str, ...] = ()
 
     def __init__(self, segments: Sequence[Segment], options: TapeOptions) -> None:
         self._segments = segments
         self._options = options
         self._table = SymbolTable()
-        found = [hole for folder in self._folders() for hole in holes(folder)]
-        self.skipped_rows = sum(hole.ticks for hole in found)
-        self.skipped_reasons = tuple(f"{own.ticks} ticks: {own.reason}" for own in found)
+        self._warn()
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -99,9 +95,14 @@ class RecordedTape:
         if not some:
             raise TapeError(self.files[0], "no tick in this recording, or none of that time")
 
-    def _folders(self) -> list[Path]:
-        folders = (segment.path.parents[2] for segment in self._segments)
-        return [own for own in dict.fromkeys(folders) if (own / HOLES).exists()]
+    def _warn(self) -> None:
+        """Tell what the recording lacks."""
+        for segment in self._segments:
+            if segment.grows and segment.is_torn:
+                log.warning("%s: left out a torn end, what came before it is played", segment.path)
+        for folder in dict.fromkeys(segment.path.parents[2] for segment in self._segments):
+            for hole in holes(folder):
+                log.warning("%s: lacks %d ticks: %s", folder, hole.ticks, hole.reason)
 
 
 def _lane(segment: Segment, table: SymbolTable) -> Lane:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import msgspec
 from feed.errors import TapeError
 from feed.tape.arrow import arrow, to_ticks
 from feed.tape.files import reading
-from feed.tape.segment import GROWING, PARQUET, batches, complete
+from feed.tape.segment import GROWING, PARQUET, Tearable, batches, complete
 from feed.ticks import CHANNEL_OF, Tick
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,13 @@ class Segment:
                 yield from file.iter_batches(ROWS, groups, columns=columns, use_threads=False)
 
     @property
+    def is_torn(self) -> bool:
+        """Whether it ends in the middle of a batch."""
+        found = Tearable(batches(self.path))
+        deque(found, maxlen=0)
+        return found.torn
+
+    @property
     def rows(self) -> int:
         """How many ticks it has."""
         if self.grows:
@@ -151,12 +159,15 @@ def _highest(column: Any) -> float:
     return getattr(found.max, "value", found.max)  # type: ignore[no-any-return] # a pandas Timestamp
 
 
-def name_of(folder: Path, channel: str, epoch: str, ts_out: int) -> Path:
-    """Give the path of a segment that begins with a tick of this time."""
-    began = datetime.fromtimestamp(ts_out // 1_000_000_000, UTC)
-    micros = ts_out // 1_000 % 1_000_000
-    name = f"{began:%H%M%S}.{micros:06}-{epoch}{GROWING}"
-    return folder / f"{began:%Y-%m-%d}" / channel / name
+def new_name(folder: Path, channel: str, epoch: str, ts_out: int) -> Path:
+    """Give a path for a segment that begins with a tick of this time, and is not there yet."""
+    while True:
+        began = datetime.fromtimestamp(ts_out // 1_000_000_000, UTC)
+        stem = f"{began:%H%M%S}.{ts_out // 1_000 % 1_000_000:06}-{epoch}"
+        place = folder / f"{began:%Y-%m-%d}" / channel
+        if not any((place / f"{stem}{ending}").exists() for ending in (GROWING, PARQUET)):
+            return place / f"{stem}{GROWING}"
+        ts_out += 1_000
 
 
 def segment_at(path: Path) -> Segment | None:

@@ -138,7 +138,7 @@ def complete(path: Path) -> bool:
     pa = arrow("recording")
     target = path.with_name(path.name.removesuffix(GROWING) + PARQUET)
     draft = target.with_name(f".{target.name}.draft")
-    found = _Torn(batches(path))
+    found = Tearable(batches(path))
     try:
         with draft.open("wb") as file:
             _write_groups(pa, file, found)
@@ -152,8 +152,8 @@ def complete(path: Path) -> bool:
     return found.torn
 
 
-class _Torn:
-    """Batches, with what is known of them at the end."""
+class Tearable:
+    """Batches, and what is known of them at their end."""
 
     def __init__(self, source: Generator[Any, None, bool]) -> None:
         self._source = source
@@ -164,7 +164,7 @@ class _Torn:
         self.torn = yield from self._source
 
 
-def _write_groups(pa: Any, file: Any, found: _Torn) -> None:
+def _write_groups(pa: Any, file: Any, found: Tearable) -> None:
     writer = None
     held: list[Any] = []
     for batch in found:

@@ -19,7 +19,7 @@ from feed.errors import SettingError
 from feed.tape.block import Part, Times
 from feed.tape.frames import bars_frame, frame, last_frame, last_rows, moment_ns
 from feed.tape.options import TapeOptions
-from feed.tape.reader import Tape, open_tape
+from feed.tape.reader import AnyTape, open_tape
 from feed.tape.ring import COLUMNS, UNKNOWN_NS, Arrays, Columns, Ring, Symbols
 from feed.ticks import Bar, Quote, Status, Tick, Trade
 
@@ -61,7 +61,7 @@ class TapeView:
 
     def __init__(
         self,
-        tape: Tape,
+        tape: AnyTape,
         *,
         clock: Clock = SystemClock(),  # noqa: B008 - it has no state
         sleep: Callable[[float], None] = time.sleep,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.history import log
-from feed.history.log import Log, Page, first_seq, walk
+from feed.history.log import Log, Page, walk
 from feed.history.want import Position, Want
 from feed.ticks import CHANNELS
 from tests.fakes import World, quote, trade
@@ -36,13 +36,6 @@ def log_of(world: World) -> Log:
 
 def seqs(found: Page) -> list[int]:
     return [own.seq for own in found.ticks]
-
-
-@given(ticks=st.integers(0, 60), kept=st.integers(0, 40))
-def test_the_oldest_seq_that_is_kept_is_found(ticks: int, kept: int) -> None:
-    world = filled(ticks, kept)
-    stream = world.hub.index.stream("trades", "A")
-    assert first_seq(world.hub.journal, stream) == max(1, ticks - kept + 1)
 
 
 @given(ticks=st.integers(0, 60), kept=st.integers(0, 40), limit=st.integers(1, 20))

@@ -50,6 +50,16 @@ def test_a_seq_that_is_no_longer_held_is_none() -> None:
     assert kept.seqs("A", 3) == [3, 4, 5]
 
 
+def test_the_oldest_seq_that_is_kept_is_told() -> None:
+    kept = Kept(3, 1000)
+    stream = kept.index.stream("quotes", "A")
+    assert kept.journal.first_seq(stream) == 1
+    kept.publish("A")
+    assert kept.journal.first_seq(stream) == 1
+    kept.publish(*"AAAA")
+    assert kept.journal.first_seq(stream) == 3
+
+
 def test_a_stream_without_ticks_misses_nothing() -> None:
     assert Kept(3, 1000).seqs("A", 1) == []
 

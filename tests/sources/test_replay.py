@@ -17,7 +17,7 @@ from feed.sources.base import Publish
 from feed.sources.replay import BLOCKS_AHEAD, Replay, read_ahead
 from feed.tape.block import TickBlock, block_of
 from feed.tape.options import TapeOptions
-from feed.tape.reader import Tape, open_tape
+from feed.tape.reader import AnyTape, Tape, open_tape
 from feed.ticks import Tick, Trade
 
 S = 1_000_000_000
@@ -81,7 +81,7 @@ def _no_thread_is_left() -> Generator[None, None, None]:
     assert tape_threads() == []
 
 
-def replay(tape: Tape, **options: Any) -> tuple[Replay, FakeTime]:
+def replay(tape: AnyTape, **options: Any) -> tuple[Replay, FakeTime]:
     time = FakeTime()
     return Replay(tape, clock=time, sleep=time.sleep, **options), time
 

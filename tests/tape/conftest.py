@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from feed.tape.options import TapeOptions
-from feed.tape.reader import Tape, open_tape
+from feed.tape.reader import AnyTape, open_tape
 from feed.ticks import Tick
 
 Write = Callable[[str, "str | bytes"], Path]
@@ -28,7 +28,7 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def ticks_of(tape: Tape) -> list[Tick]:
+def ticks_of(tape: AnyTape) -> list[Tick]:
     return [tick for block in tape.blocks() for tick in block.ticks(0, len(block))]
 
 

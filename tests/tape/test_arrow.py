@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feed.protocol.codec import encode
 from feed.tape import arrow
 from feed.tape.arrow import ArrowBody, ParquetBody, fields_of, schema_of, to_batch, to_ticks
 from feed.ticks import Bar, Quote, Status, Tick, Trade
@@ -38,6 +39,14 @@ KINDS: dict[type, Any] = {
 def test_ticks_come_back_field_by_field(kind: type, data: st.DataObject) -> None:
     ticks = data.draw(st.lists(KINDS[kind], max_size=5))
     assert to_ticks(kind, to_batch(kind, ticks)) == ticks
+
+
+def test_a_basis_that_is_the_default_stays_off_the_wire() -> None:
+    bars: list[Tick] = [
+        Bar("A", 1, "1m", 5, 1.0, 1.0, 1.0, 1.0, 0, None, 0, 9, basis)
+        for basis in ("trades", "quotes")
+    ]
+    assert [b"basis" in encode(own) for own in to_ticks(Bar, to_batch(Bar, bars))] == [False, True]
 
 
 def trades(*sizes: Any) -> list[Tick]:

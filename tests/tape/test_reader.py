@@ -16,7 +16,7 @@ import pytest
 
 from feed.errors import TapeError
 from feed.tape.options import TapeOptions
-from feed.tape.reader import Tape, open_tape
+from feed.tape.reader import AnyTape, open_tape
 from feed.ticks import Bar, Quote, Tick, Trade
 
 Read = Callable[..., list[Tick]]
@@ -180,7 +180,7 @@ def test_a_mapping_may_be_for_some_of_the_files_only(
 def test_of_many_files_in_a_row_only_those_in_use_are_open(write: Write, tmp_path: Path) -> None:
     for day in range(20):
         write(f"{day:02}.csv", HEADER + f"{day * 10},A,1\n{day * 10 + 9},A,1\n")
-    tape: Tape = open_tape([tmp_path])
+    tape: AnyTape = open_tape([tmp_path])
 
     def files_open() -> int:
         links = [link for link in OPEN_FILES.iterdir() if link.is_symlink()]
