@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from feed.hub.pending import Pending, Target, message_sizes
+from feed.hub.path import Pending
+from feed.hub.pending import Target, message_sizes
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
 from feed.metrics import Metrics

@@ -8,12 +8,13 @@ each cohort that has something pending. Nothing here waits for anybody.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from feed.hub.cohort import Burst, Cohort
 from feed.hub.index import Index
 from feed.hub.journal import Journal
 from feed.hub.last_values import LastValues
-from feed.hub.pending import fan_out
+from feed.hub.path import fan_out, keep
 from feed.hub.stream import Stream
 from feed.metrics import Metrics
 from feed.protocol.codec import encode_ticks
@@ -59,18 +60,9 @@ class Hub:
         Args:
             streams: of each tick, its own.
         """
-        count = self.last_values.count
-        wanted: list[Tick] = []
-        heard: list[Stream] = []
-        for tick, stream in zip(ticks, streams, strict=True):
-            stream.last = tick
-            if tick.__class__ is Trade:
-                count(tick)
-            if stream.takers != ():
-                wanted.append(tick)
-                heard.append(stream)
-            else:
-                stream.keep(tick)
+        wanted, heard, events = keep(ticks, streams)
+        for trade in events:
+            self.last_values.count(cast(Trade, trade))
         if wanted:
             self._fan_out(wanted, heard)
         self.metrics.ticks_in += len(ticks)
@@ -88,12 +80,7 @@ class Hub:
 
     def _fan_out(self, ticks: list[Tick], streams: list[Stream]) -> None:
         payloads = encode_ticks(ticks)
-        audience: list[tuple[Cohort, ...]] = []
-        for stream, payload in zip(streams, payloads, strict=True):
-            stream.keep(payload)
-            takers = stream.takers
-            audience.append(stream.find_takers() if takers is None else takers)
-        self._owed += fan_out(audience, payloads)
+        self._owed += fan_out(payloads, streams)
         self._burst.add(ticks, payloads)
         self.metrics.encodings += len(payloads)
         if not self._scheduled:

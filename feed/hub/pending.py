@@ -1,15 +1,10 @@
-"""What is owed to a cohort until the next flush: the two loops that touch every delivered tick.
-
-`fan_out` notes each payload for every taker; `Pending.send` frames what was noted and hands it to
-the sockets. Both are here in Python, to be read, and in `_pending.c`, which runs where it could be
-compiled (FEED_PURE_PYTHON=1 keeps to Python). Both give the same bytes.
-"""
+"""What is owed to a cohort until the next flush, and the forms in which ticks travel."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 from feed.protocol.frames import text_frame, text_header
 
@@ -20,11 +15,12 @@ Target = int | Callable[[bytes], int]
 """Where bytes go: a non-blocking socket's descriptor, or a function that gives how many it took."""
 
 _Member = TypeVar("_Member")
-_Taker = TypeVar("_Taker", bound="PurePending")
 
 
-class PurePending:
+class Pending:
     """Payloads owed, in order, in the form that the takers want.
+
+    This is how it works, in Python; `feed.hub.path` has the one that is used.
 
     Args:
         batched: whether several ticks travel in one message, as a JSON array.
@@ -83,26 +79,6 @@ def hand(target: Target, buffer: bytes) -> int:
         return -1
 
 
-def pure_fan_out(audience: Sequence[tuple[_Taker, ...]], payloads: Sequence[bytes]) -> list[_Taker]:
-    """Owe each payload to its takers.
-
-    Args:
-        audience: the takers of each payload.
-
-    Returns:
-        The takers that were owed nothing before.
-    """
-    begun: list[_Taker] = []
-    for takers, payload in zip(audience, payloads, strict=True):
-        frame = text_frame(payload)
-        for taker in takers:
-            items = taker.items
-            if not items:
-                begun.append(taker)
-            items.append(payload if taker.batched else frame)
-    return begun
-
-
 def _payload(frame: bytes) -> bytes:
     """Take the payload out of a text frame."""
     return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
@@ -131,21 +107,3 @@ def batch_frame(payloads: list[bytes]) -> bytes:
     """Frame several ticks as one message, a JSON array."""
     body = b",".join(payloads)
     return b"".join((text_header(len(body) + 2), b"[", body, b"]"))
-
-
-IN_C: bool
-"""Whether `Pending` and `fan_out` are those of `_pending.c`."""
-
-if TYPE_CHECKING:
-    Pending = PurePending
-    fan_out = pure_fan_out
-else:
-    try:
-        if os.environ.get("FEED_PURE_PYTHON"):
-            raise ImportError
-        from feed.hub._pending import Pending, fan_out
-
-        IN_C = True
-    except ImportError:
-        Pending, fan_out = PurePending, pure_fan_out
-        IN_C = False

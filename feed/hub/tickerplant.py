@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from feed.clock import Clock
 from feed.hub.index import Index
+from feed.hub.path import stamp
 from feed.hub.stream import Stream
 from feed.ticks import Tick
 
@@ -41,13 +42,5 @@ class Tickerplant:
         """Number a burst per stream, +1 for every tick, stamp it and hand it on."""
         if not ticks:
             return
-        by_kind, stream_of = self._by_kind, self._stream_of
         ts_out = self._clock.now_ns()
-        streams: list[Stream] = []
-        add = streams.append
-        for tick in ticks:
-            stream = by_kind[tick.__class__].get(tick.symbol) or stream_of(tick)
-            stream.seq = tick.seq = stream.seq + 1
-            tick.ts_out = ts_out
-            add(stream)
-        self._forward(ticks, streams)
+        self._forward(ticks, stamp(ticks, self._by_kind, self._stream_of, ts_out))

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.hub.cohort import Burst, Cohort, Segment
-from feed.hub.pending import fan_out
+from feed.hub.path import fan_out
+from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
 from feed.metrics import Metrics
 from feed.protocol.codec import encode_ticks
@@ -32,7 +33,9 @@ def pend(cohort: Cohort, count: int) -> tuple[Burst, list[bytes]]:
     ticks: list[Tick] = [quote(f"S{number}") for number in range(count)]
     payloads = encode_ticks(ticks)
     burst.add(ticks, payloads)
-    fan_out([(cohort,)] * count, payloads)
+    stream = Stream("quotes", "S")
+    stream.cohorts[cohort] = stream.takers = None
+    fan_out(payloads, [stream] * count)
     return burst, payloads
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
@@ -14,27 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.hub import pending
-from feed.hub.pending import (
-    BATCH_TICKS,
-    PurePending,
-    batch_frame,
-    batches,
-    message_sizes,
-    pure_fan_out,
-)
+from feed.hub import path, pending
+from feed.hub.pending import BATCH_TICKS, batch_frame, batches, message_sizes
+from feed.hub.stream import Stream
 from feed.protocol.frames import text_frame
 from tests.fakes import frames
 
 Make = Callable[..., Any]
-BOTH = [PurePending] + ([pending.Pending] if pending.IN_C else [])
+BOTH = [pending.Pending] + ([path.Pending] if path.IN_C else [])
 forms = pytest.mark.parametrize("batched", [False, True])
 both = pytest.mark.parametrize("make", BOTH)
 
 
 def owe(own: Any, payloads: list[bytes]) -> None:
-    fan_out: Any = pure_fan_out if isinstance(own, PurePending) else pending.fan_out
-    fan_out([(own,)] * len(payloads), payloads)
+    """Owe payloads to a pending that is on its own, in the way of its kind."""
+    stream = Stream("quotes", "A")
+    stream.takers = (own,)
+    fan_out: Any = path.IN_PYTHON[3] if isinstance(own, pending.Pending) else path.fan_out
+    fan_out(payloads, [stream] * len(payloads))
 
 
 @pytest.fixture
@@ -50,25 +44,6 @@ def pairs() -> Iterator[Callable[[int], list[tuple[socket.socket, socket.socket]
     yield make
     for sock in chain.from_iterable(opened):
         sock.close()
-
-
-@pytest.mark.skipif(
-    not os.environ.get("CI") or bool(os.environ.get("FEED_PURE_PYTHON")),
-    reason="where there may be no compiler",
-)
-def test_continuous_integration_tests_what_was_compiled() -> None:
-    assert pending.IN_C
-
-
-def test_python_alone_can_be_asked_for() -> None:
-    asked = subprocess.run(
-        [sys.executable, "-c", "from feed.hub import pending; print(pending.IN_C)"],
-        env={**os.environ, "FEED_PURE_PYTHON": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert asked.stdout == "False\n"
 
 
 @both
@@ -93,23 +68,6 @@ def test_the_buffer_is_every_payload_in_order_in_whole_frames(
     assert [size for size, _ in told] == [len(text_frame(payload)) for payload in expected]
     own.clear()
     assert (own.count, own.buffer(), own.payloads()) == (0, b"", [])
-
-
-@both
-def test_a_payload_goes_to_all_of_its_takers_and_to_nobody_else(make: Make) -> None:
-    one, two, three = (make(batched=False) for _ in range(3))
-    fan_out: Any = pure_fan_out if make is PurePending else pending.fan_out
-    assert fan_out([(one, two), (two,)], [b"x", b"y"]) == [one, two]
-    assert fan_out([(two, three), ()], [b"z", b"-"]) == [three]
-    told = [[payload for _, payload in frames(own.buffer())] for own in (one, two, three)]
-    assert told == [[b"x"], [b"x", b"y", b"z"], [b"z"]]
-
-
-@both
-def test_each_payload_has_its_takers(make: Make) -> None:
-    fan_out: Any = pure_fan_out if make is PurePending else pending.fan_out
-    with pytest.raises(ValueError, match=r"payload|zip"):
-        fan_out([(make(batched=False),)], [b"x", b"y"])
 
 
 @both
@@ -148,32 +106,6 @@ def test_what_a_target_raises_is_raised(make: Make) -> None:
     with pytest.raises(KeyError):
         own.send({"member": fail})
     assert own.count == 1
-
-
-@pytest.mark.skipif(not pending.IN_C, reason="needs the compiled module")
-def test_what_is_in_c_refuses_what_it_cannot_read() -> None:
-    own = pending.Pending(batched=False)
-    for audience, payloads in (([own], [b"x"]), ([(own,)], ["x"]), ([(None,)], [b"x"])):
-        with pytest.raises(TypeError):
-            pending.fan_out(audience, payloads)  # type: ignore[arg-type,type-var]
-    with pytest.raises(TypeError):
-        own.send([1])  # type: ignore[arg-type]
-
-
-@pytest.mark.skipif(not pending.IN_C, reason="needs the compiled module")
-def test_what_is_in_c_keeps_no_payload_after_a_flush() -> None:
-    payload = b"x" * 50
-    before = sys.getrefcount(payload)
-    own = pending.Pending(batched=True)
-    pending.fan_out([(own, own)] * 100, [payload] * 100)
-    own.payloads()
-    own.send({"nobody": len})
-    assert sys.getrefcount(payload) == before + 200
-    own.clear()
-    assert sys.getrefcount(payload) == before
-    pending.fan_out([(own,)], [payload])
-    del own
-    assert sys.getrefcount(payload) == before
 
 
 def test_a_batch_message_holds_a_bounded_number_of_ticks() -> None:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from feed.hub.cohort import Burst, Segment
-from feed.hub.pending import Pending, fan_out
+from feed.hub.cohort import Burst, Cohort, Segment
+from feed.hub.path import fan_out
 from feed.hub.stream import Stream
+from feed.hub.subscriptions import Subscriptions
 from feed.protocol.codec import encode, encode_ticks
 from feed.protocol.frames import text_frame
 from feed.protocol.messages import Snapshot
@@ -39,9 +40,10 @@ class Owed:
         burst = Burst()
         payloads = encode_ticks(list(ticks))
         burst.add(list(ticks), payloads)
-        pending = Pending(batched=False)
-        fan_out([(pending,)] * len(payloads), payloads)
-        return Segment(pending, burst)
+        cohort, stream = Cohort(Subscriptions(), batched=False), Stream("quotes", "S")
+        stream.takers = (cohort,)
+        fan_out(payloads, [stream] * len(payloads))
+        return Segment(cohort, burst)
 
     def take_all(self) -> list[bytes]:
         taken = b""

@@ -1,11 +1,11 @@
-/* feed.hub.pending in C: the two loops that touch every delivered tick.
+/* feed.hub.path in C: the loops that every tick, and every delivered tick, goes through.
  *
- * One notes each payload for every cohort that is owed it; the other frames what a cohort is owed and
- * hands it to the sockets of its members. feed/hub/pending.py says what each does, in Python; both
- * give the same bytes, and the same tests run on both.
+ * feed/hub/path.py and feed/hub/pending.py say what each does, in Python; both give the same bytes,
+ * and the same tests run on both.
  *
- * What is noted is a reference, not a copy: frames are put together in one buffer for all cohorts,
- * which stays in the processor's cache and is read from there by `send`. */
+ * What a cohort is owed is noted by reference: frames are put together in one buffer for all
+ * cohorts, which stays in the processor's cache and is read from there by `send`. Attributes of ticks
+ * and streams are slots (T_OBJECT_EX members), and are read and set where their descriptors say. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
@@ -201,7 +201,7 @@ static PyMemberDef pending_members[] = {
 };
 
 static PyTypeObject PendingType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "feed.hub._pending.Pending",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "feed.hub._path.Pending",
     .tp_basicsize = sizeof(Pending),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .tp_new = PyType_GenericNew,
@@ -211,9 +211,133 @@ static PyTypeObject PendingType = {
     .tp_members = pending_members,
 };
 
-/* Fan-out */
+/* Slots */
 
-static int owe_all(PyObject *takers, PyObject *payload, PyObject *begun) {
+enum { SYMBOL, SEQ, TS_OUT, TICK_SLOTS };
+enum { STREAM_SEQ, LAST, KEEP, TAKERS, IS_EVENT, STREAM_SLOTS };
+enum { KINDS = 8 };
+
+typedef struct {
+    PyTypeObject *type;
+    Py_ssize_t at[STREAM_SLOTS];
+} Layout;
+
+static const char *tick_slots[] = {"symbol", "seq", "ts_out", NULL};
+static const char *stream_slots[] = {"seq", "last", "keep", "takers", "is_event", NULL};
+static Layout tick_layouts[KINDS], stream_layout;
+
+static int read_layout(Layout *layout, PyTypeObject *type, const char **names) {
+    for (int i = 0; names[i]; i++) {
+        PyObject *descriptor = PyObject_GetAttrString((PyObject *)type, names[i]);
+        if (descriptor == NULL) return -1;
+        PyMemberDef *member = Py_IS_TYPE(descriptor, &PyMemberDescr_Type) ? ((PyMemberDescrObject *)descriptor)->d_member : NULL;
+        Py_DECREF(descriptor); /* the type keeps it */
+        if (member == NULL || member->type != T_OBJECT_EX)
+            return PyErr_Format(PyExc_TypeError, "%s.%s is no slot", type->tp_name, names[i]), -1;
+        layout->at[i] = member->offset;
+    }
+    layout->type = (PyTypeObject *)Py_NewRef(type);
+    return 0;
+}
+
+static Layout *layout_of(PyObject *tick) {
+    Layout *layout = tick_layouts;
+    while (layout < tick_layouts + KINDS && layout->type && layout->type != Py_TYPE(tick)) layout++;
+    if (layout == tick_layouts + KINDS) return PyErr_SetString(PyExc_TypeError, "too many kinds of ticks"), NULL;
+    if (layout->type == NULL && read_layout(layout, Py_TYPE(tick), tick_slots) < 0) return NULL;
+    return layout;
+}
+
+static int is_stream(PyObject *stream) {
+    if (stream_layout.type == NULL && read_layout(&stream_layout, Py_TYPE(stream), stream_slots) < 0) return 0;
+    if (stream_layout.type == Py_TYPE(stream)) return 1;
+    return PyErr_SetString(PyExc_TypeError, "not a stream"), 0;
+}
+
+#define SLOT(object, layout, name) (*(PyObject **)((char *)(object) + (layout)->at[name]))
+#define OF_STREAM(stream, name) SLOT(stream, &stream_layout, name)
+
+/* The path of a tick */
+
+/* Give a new reference to the stream of a tick. */
+static PyObject *find_stream(PyObject *tick, Layout *layout, PyObject *by_kind, PyObject *stream_of) {
+    PyObject *symbol = SLOT(tick, layout, SYMBOL), *streams = PyDict_GetItemWithError(by_kind, (PyObject *)layout->type);
+    if (streams == NULL || symbol == NULL || !PyDict_Check(streams)) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "not a tick of a known kind");
+        return NULL;
+    }
+    PyObject *stream = Py_XNewRef(PyDict_GetItemWithError(streams, symbol));
+    if (stream == NULL && !PyErr_Occurred()) stream = PyObject_CallOneArg(stream_of, tick);
+    if (stream && !is_stream(stream)) Py_CLEAR(stream);
+    return stream;
+}
+
+static int number(PyObject *tick, Layout *layout, PyObject *stream, PyObject *ts_out) {
+    PyObject *before = OF_STREAM(stream, STREAM_SEQ);
+    long long seq = before ? PyLong_AsLongLong(before) : -1;
+    PyObject *next = PyErr_Occurred() ? NULL : PyLong_FromLongLong(seq + 1);
+    if (next == NULL) return -1;
+    Py_XSETREF(OF_STREAM(stream, STREAM_SEQ), Py_NewRef(next));
+    Py_XSETREF(SLOT(tick, layout, SEQ), next);
+    Py_XSETREF(SLOT(tick, layout, TS_OUT), Py_NewRef(ts_out));
+    return 0;
+}
+
+static PyObject *stamp(PyObject *module, PyObject *args) {
+    PyObject *ticks, *by_kind, *stream_of, *ts_out;
+    if (!PyArg_ParseTuple(args, "O!O!OO", &PyList_Type, &ticks, &PyDict_Type, &by_kind, &stream_of, &ts_out)) return NULL;
+    PyObject *streams = PyList_New(0);
+    for (Py_ssize_t i = 0; streams && i < PyList_GET_SIZE(ticks); i++) {
+        PyObject *tick = PyList_GET_ITEM(ticks, i);
+        Layout *layout = layout_of(tick);
+        PyObject *stream = layout ? find_stream(tick, layout, by_kind, stream_of) : NULL;
+        if (stream == NULL || number(tick, layout, stream, ts_out) < 0 || PyList_Append(streams, stream) < 0) Py_CLEAR(streams);
+        Py_XDECREF(stream);
+    }
+    return streams;
+}
+
+static int keep_one(PyObject *tick, PyObject *stream, PyObject *wanted, PyObject *heard, PyObject *events) {
+    if (!is_stream(stream)) return -1;
+    Py_XSETREF(OF_STREAM(stream, LAST), Py_NewRef(tick));
+    if (OF_STREAM(stream, IS_EVENT) == Py_True && PyList_Append(events, tick) < 0) return -1;
+    PyObject *takers = OF_STREAM(stream, TAKERS);
+    if (!PyTuple_Check(takers) || PyTuple_GET_SIZE(takers))
+        return PyList_Append(wanted, tick) < 0 ? -1 : PyList_Append(heard, stream);
+    PyObject *kept = PyObject_CallOneArg(OF_STREAM(stream, KEEP), tick);
+    Py_XDECREF(kept);
+    return kept ? 0 : -1;
+}
+
+static int same_length(PyObject *one, PyObject *other) {
+    if (PyList_GET_SIZE(one) == PyList_GET_SIZE(other)) return 1;
+    return PyErr_SetString(PyExc_ValueError, "each tick needs its stream"), 0;
+}
+
+static PyObject *keep(PyObject *module, PyObject *args) {
+    PyObject *ticks, *streams;
+    if (!PyArg_ParseTuple(args, "O!O!", &PyList_Type, &ticks, &PyList_Type, &streams)) return NULL;
+    if (!same_length(ticks, streams)) return NULL;
+    PyObject *wanted = PyList_New(0), *heard = PyList_New(0), *events = PyList_New(0);
+    int failed = !wanted || !heard || !events;
+    for (Py_ssize_t i = 0; !failed && i < PyList_GET_SIZE(ticks); i++)
+        failed = keep_one(PyList_GET_ITEM(ticks, i), PyList_GET_ITEM(streams, i), wanted, heard, events) < 0;
+    if (!failed) return Py_BuildValue("NNN", wanted, heard, events);
+    Py_XDECREF(wanted), Py_XDECREF(heard), Py_XDECREF(events);
+    return NULL;
+}
+
+/* Give a new reference to the takers of a stream, found again where they have changed. */
+static PyObject *takers_of(PyObject *stream) {
+    if (!is_stream(stream)) return NULL;
+    PyObject *takers = OF_STREAM(stream, TAKERS);
+    takers = takers == Py_None ? PyObject_CallMethod(stream, "find_takers", NULL) : Py_NewRef(takers);
+    if (takers == NULL || PyTuple_Check(takers)) return takers;
+    Py_DECREF(takers);
+    return PyErr_SetString(PyExc_TypeError, "takers must be a tuple"), NULL;
+}
+
+static int owe(PyObject *takers, PyObject *payload, PyObject *begun) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(takers); i++) {
         PyObject *taker = PyTuple_GET_ITEM(takers, i);
         if (!PyObject_TypeCheck(taker, &PendingType)) return PyErr_SetString(PyExc_TypeError, "not a Pending"), -1;
@@ -223,33 +347,35 @@ static int owe_all(PyObject *takers, PyObject *payload, PyObject *begun) {
     return 0;
 }
 
-static int owe_each(PyObject *audience, PyObject *payloads, PyObject *begun) {
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(payloads); i++) {
-        PyObject *takers = PyList_GET_ITEM(audience, i), *payload = PyList_GET_ITEM(payloads, i);
-        if (!PyTuple_Check(takers) || !PyBytes_Check(payload))
-            return PyErr_SetString(PyExc_TypeError, "takers must be tuples, and payloads bytes"), -1;
-        if (owe_all(takers, payload, begun) < 0) return -1;
-    }
-    return 0;
+static int fan_out_one(PyObject *stream, PyObject *payload, PyObject *begun) {
+    if (!PyBytes_Check(payload)) return PyErr_SetString(PyExc_TypeError, "payloads must be bytes"), -1;
+    PyObject *takers = takers_of(stream);
+    PyObject *kept = takers ? PyObject_CallOneArg(OF_STREAM(stream, KEEP), payload) : NULL;
+    int failed = kept ? owe(takers, payload, begun) : -1;
+    Py_XDECREF(kept), Py_XDECREF(takers);
+    return failed;
 }
 
 static PyObject *fan_out(PyObject *module, PyObject *args) {
-    PyObject *audience, *payloads, *begun;
-    if (!PyArg_ParseTuple(args, "O!O!", &PyList_Type, &audience, &PyList_Type, &payloads)) return NULL;
-    if (PyList_GET_SIZE(audience) != PyList_GET_SIZE(payloads))
-        return PyErr_SetString(PyExc_ValueError, "each payload needs its takers"), NULL;
-    if ((begun = PyList_New(0)) && owe_each(audience, payloads, begun) < 0) Py_CLEAR(begun);
+    PyObject *payloads, *streams;
+    if (!PyArg_ParseTuple(args, "O!O!", &PyList_Type, &payloads, &PyList_Type, &streams)) return NULL;
+    if (!same_length(payloads, streams)) return NULL;
+    PyObject *begun = PyList_New(0);
+    for (Py_ssize_t i = 0; begun && i < PyList_GET_SIZE(payloads); i++)
+        if (fan_out_one(PyList_GET_ITEM(streams, i), PyList_GET_ITEM(payloads, i), begun) < 0) Py_CLEAR(begun);
     return begun;
 }
 
 static PyMethodDef functions[] = {
-    {"fan_out", fan_out, METH_VARARGS, "Owe each payload to its takers; give those that owed nothing before."},
+    {"stamp", stamp, METH_VARARGS, "Number a burst per stream, stamp it, and give each tick's stream."},
+    {"keep", keep, METH_VARARGS, "Keep a burst; give the ticks that somebody hears, their streams, and the events."},
+    {"fan_out", fan_out, METH_VARARGS, "Keep each payload and owe it to its takers; give those that owed nothing before."},
     {NULL},
 };
 
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_pending", .m_size = -1, .m_methods = functions};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_path", .m_size = -1, .m_methods = functions};
 
-PyMODINIT_FUNC PyInit__pending(void) {
+PyMODINIT_FUNC PyInit__path(void) {
     if (PyType_Ready(&PendingType) < 0) return NULL;
     PyObject *made = PyModule_Create(&module);
     if (made && PyModule_AddObjectRef(made, "Pending", (PyObject *)&PendingType) < 0) Py_CLEAR(made);

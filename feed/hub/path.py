@@ -1,0 +1,97 @@
+"""The path of a tick: the loops that every tick, and every delivered tick, goes through.
+
+They are here in Python, to be read, and with `Pending` in `_path.c`, which is used where it could
+be compiled (FEED_PURE_PYTHON=1 keeps to Python). A burst is two lists: ticks, and the stream of
+each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from feed.hub import pending
+from feed.protocol.frames import text_frame
+from feed.ticks import Tick
+
+if TYPE_CHECKING:
+    from feed.hub.cohort import Cohort
+    from feed.hub.stream import Stream
+
+
+def stamp(
+    ticks: list[Tick],
+    by_kind: Mapping[type, Mapping[str, Stream]],
+    stream_of: Callable[[Tick], Stream],
+    ts_out: int,
+) -> list[Stream]:
+    """Number a burst per stream, +1 for every tick, and stamp it; gives the stream of each tick.
+
+    Args:
+        by_kind: the known streams, by tick class and symbol.
+        stream_of: gives the stream of the first tick of a new one.
+        ts_out: the time of publishing.
+    """
+    streams: list[Stream] = []
+    for tick in ticks:
+        stream = by_kind[tick.__class__].get(tick.symbol) or stream_of(tick)
+        stream.seq = tick.seq = stream.seq + 1
+        tick.ts_out = ts_out
+        streams.append(stream)
+    return streams
+
+
+def keep(ticks: list[Tick], streams: list[Stream]) -> tuple[list[Tick], list[Stream], list[Tick]]:
+    """Make each tick its stream's newest, and keep those that nobody hears in the journal.
+
+    Returns:
+        The ticks that somebody hears, the stream of each, and the events (trades) among all.
+    """
+    wanted: list[Tick] = []
+    heard: list[Stream] = []
+    events: list[Tick] = []
+    for tick, stream in zip(ticks, streams, strict=True):
+        stream.last = tick
+        if stream.is_event:
+            events.append(tick)
+        if stream.takers != ():
+            wanted.append(tick)
+            heard.append(stream)
+        else:
+            stream.keep(tick)
+    return wanted, heard, events
+
+
+def fan_out(payloads: list[bytes], streams: list[Stream]) -> list[Cohort]:
+    """Keep each payload in the journal, and owe it to the cohorts that take its stream.
+
+    Returns:
+        The cohorts that were owed nothing before.
+    """
+    begun: list[Cohort] = []
+    for payload, stream in zip(payloads, streams, strict=True):
+        stream.keep(payload)
+        frame = text_frame(payload)
+        for cohort in stream.find_takers() if stream.takers is None else stream.takers:
+            items = cohort.items
+            if not items:
+                begun.append(cohort)
+            items.append(payload if cohort.batched else frame)
+    return begun
+
+
+IN_PYTHON: Final = (pending.Pending, stamp, keep, fan_out)
+"""All of it in Python, whatever is used."""
+
+if TYPE_CHECKING:
+    from feed.hub.pending import Pending as Pending
+else:
+    Pending = pending.Pending
+    if not os.environ.get("FEED_PURE_PYTHON"):
+        with suppress(ImportError):
+            from feed.hub._path import Pending, fan_out, keep, stamp
+
+IN_C: Final[bool] = Pending is not pending.Pending
+"""Whether what is used is compiled."""

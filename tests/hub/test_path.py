@@ -1,0 +1,186 @@
+"""What holds of the path of a tick, in Python and in C; without a compiler, of Python alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from feed.hub import path
+from feed.hub.index import Index
+from feed.hub.stream import Stream
+from feed.protocol.codec import encode
+from feed.ticks import Tick
+from tests.fakes import frames, quote, trade
+
+
+class Path(NamedTuple):
+    pending: Any
+    stamp: Any
+    keep: Any
+    fan_out: Any
+
+
+IN_PYTHON = Path(*path.IN_PYTHON)
+IN_C = Path(path.Pending, path.stamp, path.keep, path.fan_out)
+both = pytest.mark.parametrize("own", [IN_PYTHON] + ([IN_C] if path.IN_C else []))
+compiled = pytest.mark.skipif(not path.IN_C, reason="needs the compiled module")
+
+
+def stream_with(*takers: Any) -> Stream:
+    stream = Stream("quotes", "A")
+    stream.takers = takers
+    return stream
+
+
+@pytest.mark.skipif(
+    not os.environ.get("CI") or bool(os.environ.get("FEED_PURE_PYTHON")),
+    reason="where there may be no compiler",
+)
+def test_continuous_integration_tests_what_was_compiled() -> None:
+    assert path.IN_C
+
+
+def test_python_alone_can_be_asked_for() -> None:
+    asked = subprocess.run(
+        [sys.executable, "-c", "from feed.hub import path; print(path.IN_C)"],
+        env={**os.environ, "FEED_PURE_PYTHON": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert asked.stdout == "False\n"
+
+
+@both
+def test_a_burst_is_numbered_per_stream_and_stamped(own: Path) -> None:
+    index = Index()
+    ticks: list[Tick] = [quote("A"), quote("B"), trade("A"), quote("A")]
+    streams = own.stamp(ticks, index.by_kind, index.stream_of, 77)
+    assert [(tick.seq, tick.ts_out) for tick in ticks] == [(1, 77), (1, 77), (1, 77), (2, 77)]
+    assert [(each.channel, each.symbol) for each in streams] == [
+        ("quotes", "A"),
+        ("quotes", "B"),
+        ("trades", "A"),
+        ("quotes", "A"),
+    ]
+    assert [each.seq for each in streams] == [2, 1, 1, 2]
+    own.stamp([again := quote("A")], index.by_kind, index.stream_of, 78)
+    assert (again.seq, again.ts_out) == (3, 78)
+
+
+@both
+def test_ticks_that_nobody_hears_are_kept_as_they_are(own: Path) -> None:
+    index = Index()
+    ticks: list[Tick] = [quote("A"), quote("B"), trade("B"), trade("A")]
+    streams = own.stamp(ticks, index.by_kind, index.stream_of, 5)
+    kept: list[Any] = []
+    for stream in streams:
+        stream.keep = kept.append
+    streams[1].takers = None
+    streams[2].takers = (own.pending(batched=False),)
+    wanted, heard, events = own.keep(ticks, streams)
+    assert [id(tick) for tick in wanted] == [id(ticks[1]), id(ticks[2])]
+    assert heard == streams[1:3]
+    assert [id(tick) for tick in events] == [id(ticks[2]), id(ticks[3])]
+    assert [id(tick) for tick in kept] == [id(ticks[0]), id(ticks[3])]
+    assert [stream.last for stream in streams] == ticks
+
+
+@both
+def test_a_payload_is_kept_and_goes_to_all_of_its_takers_and_to_nobody_else(own: Path) -> None:
+    one, two, three = (own.pending(batched=False) for _ in range(3))
+    kept: list[Any] = []
+    first, second, third, nobody = (stream_with(*t) for t in ((one, two), (two,), (three,), ()))
+    for stream in (first, second):
+        stream.keep = kept.append
+    assert own.fan_out([b"x", b"y"], [first, second]) == [one, two]
+    assert own.fan_out([b"z", b"-"], [third, nobody]) == [three]
+    told = [[payload for _, payload in frames(each.buffer())] for each in (one, two, three)]
+    assert told == [[b"x"], [b"x", b"y"], [b"z"]]
+    assert kept == [b"x", b"y"]
+
+
+@both
+def test_takers_that_have_changed_are_found_again(own: Path) -> None:
+    pending = own.pending(batched=False)
+    stream = Stream("quotes", "A")
+    stream.cohorts[pending] = None
+    stream.takers = None
+    own.fan_out([b"x"], [stream])
+    stream.cohorts.clear()  # without word of it
+    own.fan_out([b"y"], [stream])
+    assert pending.payloads() == [b"x", b"y"]
+
+
+@both
+def test_each_tick_has_its_stream(own: Path) -> None:
+    with pytest.raises(ValueError, match=r"stream|zip"):
+        own.keep([quote()], [])
+    with pytest.raises(ValueError, match=r"stream|zip"):
+        own.fan_out([b"x", b"y"], [stream_with()])
+
+
+@both
+def test_what_finding_a_stream_raises_is_raised(own: Path) -> None:
+    def stream_of(tick: Tick) -> Stream:
+        raise LookupError(tick.symbol)
+
+    ticks = [quote()]
+    with pytest.raises(LookupError):
+        own.stamp(ticks, Index().by_kind, stream_of, 5)
+
+
+@compiled
+def test_what_is_in_c_refuses_what_it_cannot_read() -> None:
+    pending = path.Pending(batched=False)
+    broken = stream_with()
+    broken.takers = [pending]  # type: ignore[assignment]
+    calls: list[Callable[[], object]] = [
+        lambda: IN_C.fan_out(["x"], [stream_with()]),
+        lambda: IN_C.fan_out([b"x"], [None]),
+        lambda: IN_C.fan_out([b"x"], [stream_with(None)]),
+        lambda: IN_C.fan_out([b"x"], [broken]),
+        lambda: IN_C.keep([quote()], [object()]),
+        lambda: IN_C.stamp([1], {int: {}}, None, 5),
+        lambda: IN_C.stamp([quote()], {}, None, 5),
+        lambda: IN_C.stamp([quote("A")], {type(quote()): {"A": 7}}, None, 5),
+        lambda: pending.send([1]),  # type: ignore[arg-type]
+    ]
+    for call in calls:
+        with pytest.raises((TypeError, AttributeError)):
+            call()
+
+
+@compiled
+def test_what_is_in_c_holds_on_to_nothing() -> None:
+    index, pending, payload = Index(), path.Pending(batched=True), b"x" * 50
+    ticks: list[Tick] = [quote("A"), trade("A")]
+    streams = IN_C.stamp(ticks, index.by_kind, index.stream_of, 5)
+    watched = [*ticks, *streams, payload, pending]
+
+    def counts() -> list[int]:
+        return [sys.getrefcount(own) for own in watched]
+
+    for stream in streams:
+        stream.takers = (pending, pending)
+        stream.keep = len
+    IN_C.keep(ticks, streams)
+    before = counts()
+    for _ in range(10):
+        IN_C.stamp(ticks, index.by_kind, index.stream_of, 6)
+        IN_C.keep(ticks, streams)
+        IN_C.fan_out([payload, payload], streams)
+        pending.payloads()
+        pending.send({"nobody": len})
+        pending.clear()
+    assert counts() == before
+    IN_C.fan_out([payload], streams[:1])
+    assert sys.getrefcount(payload) > before[-2]
+    encode(ticks[0])
+    pending.clear()
+    assert counts() == before
