@@ -134,6 +134,20 @@ class MessageError(FeedError):
         self.id = id
 
 
+class TickError(MessageError):
+    """One of the ticks that a publisher sent is no good.
+
+    Attributes:
+        symbol: as far as it was given, printable.
+    """
+
+    def __init__(self, code: str, message: str, symbol: object = None) -> None:
+        super().__init__(code, message)
+        self.symbol = (
+            symbol[:64].encode("ascii", "replace").decode() if isinstance(symbol, str) else None
+        )
+
+
 class ConnectionFailed(FeedError):
     """The client could not connect, or was told to stay away.
 

@@ -25,6 +25,8 @@ from feed.sessions.registry import Registry
 from feed.sessions.requests import Universe
 from feed.settings import Settings
 from feed.sources.base import Publish, Source
+from feed.sources.ingest import Ingest
+from feed.sources.pace import NS_PER_S
 from feed.state import State
 from feed.ticks import Tick
 
@@ -118,16 +120,26 @@ class Node:
             self._state.restore(self.hub, self._tickerplant)
         self._recorder = _recorder(settings, lambda: self._tickerplant.epoch)
         authority = authority_of(settings)
+        self._ingest = Ingest(
+            self._way_in,
+            clock=self._clock,
+            allow_crossed=settings.allow_crossed,
+            symbols_limit=settings.published_symbols,
+        )
+        known = declared(self.sources)
+        if authority.anonymous.publish or authority.mode != "none":
+            self.sources.append(self._ingest)
         self._registry = Registry(
             self.hub,
             self._tickerplant.epoch,
-            Universe(declared(self.sources), self._published, authority.publishable),
+            Universe(known, self._published, authority.publishable),
             clock=self._clock,
             limits=limits_of(settings),
             heartbeat_interval_s=settings.heartbeat_interval_s,
             sources=lambda: {source.name: source.state for source in self.sources},
             later=lambda delay_s, call: asyncio.get_running_loop().call_later(delay_s, call),
             authority=authority,
+            publish=self._ingest.publish,
         )
 
     async def run(self, ready: Callable[[str], None]) -> None:
@@ -181,6 +193,18 @@ class Node:
         has_bars = getattr(source, "brings_bars", False)
         await source.run(cast(Publish, tickerplant.publish if has_bars else publish))
         log.info("source %s ended", source.name)
+
+    def _way_in(self) -> Callable[[list[Tick]], list[Tick]]:
+        """Give the way of one publisher's ticks into the feed, with bars by its own event time."""
+        bars = BarBuilder(rewind_ns=60 * NS_PER_S)
+        tickerplant = self._tickerplant
+
+        def through(ticks: list[Tick]) -> list[Tick]:
+            burst = bars.extend(ticks, max(tick.ts_event for tick in ticks))
+            tickerplant.publish(burst)
+            return burst
+
+        return through
 
     def _take(self, ticks: list[Tick], streams: list[Stream]) -> None:
         """Be the bus of a single node: the hub is right here."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
 from feed.hub.pending import Target
 from feed.hub.tickerplant import Tickerplant
@@ -15,7 +16,8 @@ from feed.sessions.entitlements import ANONYMOUS, Principal
 from feed.sessions.limits import Limits
 from feed.sessions.registry import Registry
 from feed.sessions.requests import Universe
-from feed.ticks import Quote, Trade
+from feed.sources.ingest import Ingest
+from feed.ticks import Quote, Tick, Trade
 
 
 class FakeClock:
@@ -114,7 +116,14 @@ class World:
             sources=lambda: {"replay": "live"},
             later=lambda delay_s, call: self.timers.append((delay_s, call)),
             authority=authority or Authority(anonymous=anonymous),
+            publish=Ingest(lambda: self._through, clock=self.clock).publish,
         )
+        self._bars = BarBuilder()
+
+    def _through(self, ticks: list[Tick]) -> list[Tick]:
+        burst = self._bars.extend(ticks, max(tick.ts_event for tick in ticks))
+        self.tickerplant.publish(burst)
+        return burst
 
     def fire_timers(self) -> None:
         due, self.timers[:] = self.timers[:], []

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from feed.ticks import Bar, Quote, Tick, Trade
+from feed.ticks import Bar, Quote, Status, Tick, Trade
 
 SECOND_NS: Final = 1_000_000_000
 INTERVALS_NS: Final = {"1s": SECOND_NS, "1m": 60 * SECOND_NS}
@@ -51,9 +51,13 @@ class BarBuilder:
     """Inserts the bars of one source among its ticks.
 
     Bars come from trades. A symbol that never traded gets them from mid-quotes, labelled so.
+
+    Args:
+        rewind_ns: how far time must step back for the source to have started over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, rewind_ns: int = REWIND_NS) -> None:
+        self._rewind_ns = rewind_ns
         self._now_ns = 0
         self._second_end_ns = 0
         self._minute_end_ns = 0
@@ -61,12 +65,16 @@ class BarBuilder:
         self._minutes: dict[str, OpenBar] = {}
         self._traded: set[str] = set()
 
-    def extend(self, ticks: list[Tick]) -> list[Tick]:
-        """Give the ticks with every bar that they close put in just before the tick that does."""
+    def extend(self, ticks: list[Tick], newest_ns: int | None = None) -> list[Tick]:
+        """Give the ticks with every bar that they close put in just before the tick that does.
+
+        Args:
+            newest_ns: the latest event time among them, where it may not be that of the last one.
+        """
         if not ticks:
             return ticks
-        first, last = ticks[0].ts_event, ticks[-1].ts_event
-        if first >= self._now_ns - REWIND_NS and max(first, last) < self._second_end_ns:
+        first, last = ticks[0].ts_event, newest_ns or ticks[-1].ts_event
+        if first >= self._now_ns - self._rewind_ns and max(first, last) < self._second_end_ns:
             self._count(ticks)
             self._now_ns = last
             return ticks
@@ -77,7 +85,10 @@ class BarBuilder:
         result: list[Tick] = []
         for tick in ticks:
             ts_event = tick.ts_event
-            if ts_event >= self._second_end_ns or ts_event < self._now_ns - REWIND_NS:
+            if ts_event < self._now_ns and tick.__class__ in (Bar, Status):
+                result.append(tick)  # a bar is of the time that it began
+                continue
+            if ts_event >= self._second_end_ns or ts_event < self._now_ns - self._rewind_ns:
                 result.extend(self._advance(ts_event))
             self._now_ns = ts_event
             self._count((tick,))
@@ -86,7 +97,7 @@ class BarBuilder:
 
     def _advance(self, now_ns: int) -> Iterable[Bar]:
         bars = self._close_second()
-        rewound = now_ns < self._now_ns - REWIND_NS
+        rewound = now_ns < self._now_ns - self._rewind_ns
         if rewound or now_ns >= self._minute_end_ns:
             bars += _bars(self._minutes, "1m", self._minute_end_ns, self._traded)
             self._minutes = {}

@@ -50,6 +50,7 @@ class Subscriptions:
 
     Attributes:
         rights: what the session may have at all.
+        owner: whose alone they are, so that nobody else joins their cohort; None for everybody's.
         digest: equal sets have equal digests; unequal ones almost never.
         wildcards: those that also take symbols that appear later.
     """
@@ -60,15 +61,20 @@ class Subscriptions:
         "_restricted",
         "_terms",
         "digest",
+        "owner",
         "rights",
         "wildcards",
     )
 
     def __init__(
-        self, terms: Mapping[Subscription, Terms] | None = None, rights: Rights = EVERYTHING
+        self,
+        terms: Mapping[Subscription, Terms] | None = None,
+        rights: Rights = EVERYTHING,
+        owner: object = None,
     ) -> None:
         self.rights = rights
-        self.digest = hash(rights)
+        self.owner = owner
+        self.digest = hash((rights, id(owner)))
         self.wildcards: tuple[Subscription, ...] = ()
         self._restricted = rights != EVERYTHING
         self._terms: dict[Subscription, Terms] = {}
@@ -90,6 +96,7 @@ class Subscriptions:
             isinstance(other, Subscriptions)
             and self._terms == other._terms
             and self.rights == other.rights
+            and self.owner is other.owner
         )
 
     def __hash__(self) -> int:
@@ -107,7 +114,7 @@ class Subscriptions:
 
         Beyond a plain copy it costs no more than what changes.
         """
-        after = Subscriptions(rights=self.rights)
+        after = Subscriptions(rights=self.rights, owner=self.owner)
         after.digest, after.wildcards, after._prefixes = self.digest, self.wildcards, self._prefixes
         after._terms, after._intervals = self._terms.copy(), self._intervals.copy()
         after._change(add, remove)
@@ -122,7 +129,11 @@ class Subscriptions:
             for own, terms in self._terms.items()
             if is_wildcard(own.pattern) or rights.allow(*own)
         }
-        return Subscriptions(kept, rights)
+        return Subscriptions(kept, rights, self.owner)
+
+    def private_to(self, owner: object) -> Subscriptions:
+        """Give the same set as one of its own, whoever else asked for the same."""
+        return self if owner is self.owner else Subscriptions(self._terms, self.rights, owner)
 
     def differing(self, other: Subscriptions) -> set[Subscription]:
         """Give the subscriptions that only one has, or that have other terms."""

@@ -6,7 +6,7 @@ a field that is unknown is ignored, so that either side may be the older one.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -22,7 +22,7 @@ Seq = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 Delivery = Literal["adaptive", "all", "latest"]
 Authentication = Literal["none", "optional", "required"]
-SkipReason = Literal["conflated"]
+SkipReason = Literal["conflated", "own"]
 
 
 class Command(msgspec.Struct, tag_field="type"):
@@ -60,11 +60,22 @@ class Unsubscribe(Command, tag="unsubscribe"):
     id: Id = None
 
 
+class Publish(Command, tag="publish"):
+    """New ticks; `ticks` holds, in their places, NewTicks and TickErrors.
+
+    With `echo` the publisher gets its own ticks too, where it subscribes to them.
+    """
+
+    ticks: list[Any]
+    echo: bool = False
+    id: Id = None
+
+
 class Ping(Command, tag="ping"):
     id: Id = None
 
 
-AnyCommand = Authenticate | Subscribe | Unsubscribe | Ping
+AnyCommand = Authenticate | Subscribe | Unsubscribe | Publish | Ping
 
 
 class Answer(msgspec.Struct, tag_field="type", omit_defaults=True):
@@ -103,6 +114,24 @@ class Subscribed(Answer, tag="subscribed"):
     subscriptions: dict[str, list[str]]
     id: Id = None
     rejected: list[Rejection] = []
+
+
+class BadTick(msgspec.Struct):
+    """One tick of a `publish` that was not taken; the others were."""
+
+    index: int
+    symbol: str | None
+    code: str
+    message: str
+
+
+class Published(Answer, tag="published"):
+    """The answer to `publish`: a place in `seqs` for each tick sent, null where rejected."""
+
+    accepted: int
+    seqs: list[int | None]
+    rejected: list[BadTick]
+    id: Id = None
 
 
 class Statistics(msgspec.Struct, gc=False):
@@ -193,6 +222,7 @@ Message = (
     | Welcome
     | Authenticated
     | Subscribed
+    | Published
     | Snapshot
     | Skipped
     | Resumed

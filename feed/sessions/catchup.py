@@ -14,7 +14,7 @@ from feed.hub.pending import BATCH_TICKS, tick_frames
 from feed.hub.stream import Stream
 from feed.protocol.codec import encode
 from feed.protocol.frames import text_frame
-from feed.protocol.messages import Resumed, Skipped, Snapshot
+from feed.protocol.messages import Resumed, Skipped, SkipReason, Snapshot
 
 
 class Log(NamedTuple):
@@ -35,6 +35,7 @@ class CatchUp:
     Args:
         batched: whether several ticks travel in one message.
         positions: last seq sent, of the streams taken at an interval; kept up to date here.
+        own_since: gives the seq from which on a stream has only the session's own ticks, or None.
 
     Attributes:
         conflated_ticks: how many ticks were announced as skipped so far.
@@ -44,17 +45,26 @@ class CatchUp:
         "_batched",
         "_log",
         "_newest",
+        "_own_since",
         "_positions",
         "_resumes",
         "_snapshots",
         "conflated_ticks",
     )
 
-    def __init__(self, log: Log, *, batched: bool, positions: dict[Stream, int]) -> None:
+    def __init__(
+        self,
+        log: Log,
+        *,
+        batched: bool,
+        positions: dict[Stream, int],
+        own_since: Callable[[Stream], int | None] = lambda stream: None,
+    ) -> None:
         self.conflated_ticks = 0
         self._log = log
         self._batched = batched
         self._positions = positions
+        self._own_since = own_since
         self._resumes: dict[Stream, tuple[int, int]] = {}
         self._snapshots: dict[str, tuple[str, ...]] = {}
         self._newest: dict[Stream, int] = {}
@@ -150,17 +160,22 @@ class CatchUp:
                 self._positions[stream] = stream.seq
             if stream.last is None or stream.seq < first:
                 continue
-            if first < stream.seq:
-                notices.append(self._notice(stream, first))
-            payloads.append(encode(stream.last))
-        return [*notices, *tick_frames(payloads, batched=self._batched)]
+            own = self._own_since(stream)
+            sent = stream.seq if own is None else max(own, first)
+            if first < sent:
+                self.conflated_ticks += sent - first
+                notices.append(notice(stream, first, sent - 1, "conflated"))
+            if own is None:
+                payloads.append(encode(stream.last))
+            else:
+                notices.append(notice(stream, sent, stream.seq, "own"))
+        return [*map(text_frame, notices), *tick_frames(payloads, batched=self._batched)]
 
-    def _notice(self, stream: Stream, first: int) -> bytes:
-        last = stream.seq - 1
-        count = last - first + 1
-        self.conflated_ticks += count
-        skipped = Skipped(stream.channel, stream.symbol, first, last, count, "conflated")
-        return text_frame(encode(skipped))
+
+def notice(stream: Stream, first: int, last: int, reason: SkipReason) -> bytes:
+    """Write the message that accounts for ticks that are not sent, both ends included."""
+    count = last - first + 1
+    return encode(Skipped(stream.channel, stream.symbol, first, last, count, reason))
 
 
 def within(budget_bytes: int, take: Callable[[], list[bytes]]) -> Iterator[bytes]:

@@ -12,13 +12,16 @@ from typing import Final, Protocol
 from feed.clock import Clock
 from feed.hub.cohort import Cohort, Segment
 from feed.hub.hub import Hub
-from feed.hub.pending import Target
+from feed.hub.pending import Target, tick_frames
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions, Terms
+from feed.protocol.codec import encode
 from feed.protocol.messages import Snapshot
-from feed.sessions.catchup import CatchUp, Log
+from feed.sessions.catchup import CatchUp, Log, notice
 from feed.sessions.limits import Limits
-from feed.sessions.outbox import Account, Outbox
+from feed.sessions.outbox import Account, Entry, Outbox
+from feed.sessions.own import OwnTicks
+from feed.ticks import Tick
 
 TURN_BYTES: Final = 262_144
 """The most that one session writes before others get their turn."""
@@ -78,6 +81,7 @@ class Delivery:
         "_ended",
         "_intervals_ms",
         "_overflow",
+        "_own",
         "_positions",
         "_transport",
         "outbox",
@@ -102,6 +106,7 @@ class Delivery:
         self._positions: dict[Stream, int] = {}
         self._intervals_ms: tuple[int, ...] = ()
         self._ended = False
+        self._own: OwnTicks | None = None
 
     @property
     def target(self) -> Target:
@@ -128,6 +133,8 @@ class Delivery:
     def move(self, after: Subscriptions) -> None:
         """Join the cohort of the new subscriptions; what is pending in either goes out before."""
         hub, old = self._context.hub, self._cohort
+        if self._own is not None:
+            after = after.private_to(self)
         if old is None:
             new = hub.index.cohort(after, batched=self._batched)
         else:
@@ -168,7 +175,8 @@ class Delivery:
     def change(self, stream: Stream, old: Terms) -> None:
         """Go from interval to every tick or back, with nothing sent twice and nothing left out."""
         if self._is_latest(stream):
-            self._positions.setdefault(stream, stream.seq)
+            # One that a wildcard took with its first tick has no position yet: nothing was sent.
+            self._positions.setdefault(stream, 0 if old.delivery == "latest" else stream.seq)
         elif old.delivery == "latest":
             position = self._positions.pop(stream, 0)
             if position < stream.seq:
@@ -178,11 +186,75 @@ class Delivery:
         """Owe nothing more of streams that were unsubscribed."""
         for stream in streams:
             self._positions.pop(stream, None)
+        if self._own is not None:
+            self._own.forget(streams)
         if self.outbox:
             self.outbox.forget(streams)
 
     def _is_latest(self, stream: Stream) -> bool:
         return self._cohort is not None and stream in self._cohort.latest
+
+    # What the session publishes itself
+
+    def hold_back(self) -> None:
+        """Send what is pending, so that what comes next is only what this session publishes.
+
+        From the first time on its cohort is its own: what it does not get must not be kept from
+        others, and they pay nothing for it, neither per tick nor per flush.
+        """
+        if self._own is None:
+            self._own = OwnTicks()
+            if self._cohort is not None:
+                self.move(self._cohort.subscriptions)
+        elif self._cohort is not None:
+            self._context.hub.flush_cohort(self._cohort)
+
+    def take_back(self, burst: list[Tick], own: list[Tick]) -> None:
+        """Keep the session's own ticks from it, with a notice for each hole that this makes.
+
+        Args:
+            burst: all that was fanned out since `hold_back`, in order.
+            own: those among it that are its own; the others are bars that they closed.
+        """
+        cohort = self._cohort
+        if cohort is None or self._own is None:
+            return
+        cohort.clear()
+        stream_of = self._context.hub.index.stream_of
+        holes: dict[Stream, tuple[int, int]] = {}
+        rest = iter(own)
+        mine = next(rest, None)
+        for tick in burst:
+            stream = stream_of(tick)
+            if tick is mine:
+                mine = next(rest, None)
+                if stream in cohort.streams:
+                    holes[stream] = holes.get(stream, (tick.seq, 0))[0], tick.seq
+                    self._own.add(stream, tick.seq)
+                elif stream in cohort.latest:
+                    self._own.add(stream, tick.seq)
+            elif stream in cohort.streams:
+                self._tell(holes)
+                self._put(Entry(stream, tick.seq, encode(tick)))
+        self._tell(holes)
+
+    def _tell(self, holes: dict[Stream, tuple[int, int]]) -> None:
+        """Say which seqs do not come, each stream's before its next tick."""
+        for stream, (first, last) in holes.items():
+            self._put(Entry(stream, first, notice(stream, first, last, "own"), is_notice=True))
+        holes.clear()
+
+    def _put(self, entry: Entry) -> None:
+        """Send one tick or notice in its place among those of its stream."""
+        if self.outbox is None:
+            batched = self._batched and not entry.is_notice
+            self.send(b"".join(tick_frames([entry.payload], batched=batched)))
+        elif not self._ended:
+            self.outbox.add_entry(entry)
+            self._check()
+
+    def _own_since(self, stream: Stream) -> int | None:
+        return None if self._own is None else self._own.newest(stream)
 
     # Delivery at an interval
 
@@ -311,7 +383,12 @@ class Delivery:
     def _new_outbox(self) -> Outbox:
         hub = self._context.hub
         log = Log(self._snapshot, hub.journal.payloads)
-        catch_up = CatchUp(log, batched=self._batched, positions=self._positions)
+        catch_up = CatchUp(
+            log,
+            batched=self._batched,
+            positions=self._positions,
+            own_since=self._own_since,
+        )
         watermark_bytes = self._context.limits.watermark_bytes
         return Outbox(
             Account(self._batched, watermark_bytes, hub.index.stream_of, self._conflates), catch_up

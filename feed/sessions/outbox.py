@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from feed.hub.cohort import Segment
 from feed.hub.pending import tick_frames
 from feed.hub.stream import Stream
-from feed.sessions.catchup import CatchUp, within
+from feed.sessions.catchup import CatchUp
 from feed.ticks import Tick
 
 CHUNK_BYTES: Final = 65_536
@@ -27,11 +29,12 @@ CHUNK_BYTES: Final = 65_536
 
 
 class Entry(NamedTuple):
-    """One tick that must go out itself, unless it is conflated later."""
+    """One tick that must go out itself, unless it is conflated later, or a notice like one."""
 
     stream: Stream
     seq: int
     payload: bytes
+    is_notice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,11 @@ class Outbox:
         if self.queued_bytes > self._account.watermark_bytes:
             self._conflate()
 
+    def add_entry(self, entry: Entry) -> None:
+        """Owe one tick, or word of seqs that do not come, after the ticks before it."""
+        self._spread()
+        self._take(entry)
+
     def forget(self, streams: set[Stream]) -> None:
         """Owe nothing more of streams that were unsubscribed."""
         catch_up = self.catch_up
@@ -196,7 +204,7 @@ class Outbox:
             self._take(Entry(self._account.stream_of(tick), tick.seq, payload))
 
     def _take(self, entry: Entry) -> None:
-        stream, seq, payload = entry
+        stream, seq, payload, _ = entry
         if self._catch_up.covers(stream, seq):
             return
         if self._conflating and self._account.conflates(stream):
@@ -214,13 +222,15 @@ class Outbox:
             frame = self._control.popleft()
             self.queued_bytes -= len(frame)
             yield frame
-        payloads = list(within(self._account.chunk_bytes, self._next_entry))
-        yield from tick_frames(payloads, batched=self._account.batched)
+        for is_notice, run in groupby(self._next_entries(), key=attrgetter("is_notice")):
+            payloads = [entry.payload for entry in run]
+            yield from tick_frames(payloads, batched=self._account.batched and not is_notice)
         yield from self._catch_up.frames(self._account.chunk_bytes, newest=not self._entries)
 
-    def _next_entry(self) -> list[bytes]:
-        if not self._entries:
-            return []
-        payload = self._entries.popleft().payload
-        self.queued_bytes -= len(payload)
-        return [payload]
+    def _next_entries(self) -> Iterator[Entry]:
+        size = 0
+        while size < self._account.chunk_bytes and self._entries:
+            entry = self._entries.popleft()
+            size += len(entry.payload)
+            self.queued_bytes -= len(entry.payload)
+            yield entry

@@ -6,7 +6,7 @@ import logging
 import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from feed.clock import Clock
 from feed.codes import CloseCode
@@ -20,7 +20,7 @@ from feed.sessions.delivery import Transport
 from feed.sessions.entitlements import Principal
 from feed.sessions.limits import Limits
 from feed.sessions.requests import Universe
-from feed.sessions.session import Session
+from feed.sessions.session import Receipt, Session
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class Registry:
         sources: tells each source's state, for heartbeats.
         later: calls a function once, after a delay in seconds.
         authority: says who somebody is.
+        publish: takes the ticks that a principal sends.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Registry:
         sources: Callable[[], Mapping[str, str]],
         later: Callable[[float, Callable[[], None]], object],
         authority: Authority | None = None,
+        publish: Callable[[Principal, list[Any]], Receipt],
     ) -> None:
         self.hub = hub
         self.clock = clock
@@ -71,6 +73,7 @@ class Registry:
         self.admission = Admission(
             authority or Authority(), clock=clock, limits=limits, later=later
         )
+        self.publish = publish
         self.epoch = epoch
         self.connections = 0
         self.draining = False

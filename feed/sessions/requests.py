@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from feed import codes
 from feed.errors import MessageError
 from feed.hub.subscriptions import Subscription
-from feed.protocol.codec import describe
+from feed.protocol.describe import describe
 from feed.protocol.messages import Rejection
 from feed.sessions.entitlements import ANONYMOUS, STRANGER, Principal
 from feed.symbols import SYMBOL_GRAMMAR, is_wildcard, pattern_ok, symbol_ok

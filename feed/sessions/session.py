@@ -6,7 +6,8 @@ what it is owed is kept by its delivery.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from feed import codes
 from feed.codes import STAY_AWAY, CloseCode
@@ -18,11 +19,14 @@ from feed.protocol.frames import close_frame, text_frame
 from feed.protocol.messages import (
     Answer,
     Authenticate,
+    BadTick,
     Closing,
     ErrorMessage,
     Id,
     Ping,
     Pong,
+    Publish,
+    Published,
     Rejection,
     Resume,
     Subscribe,
@@ -34,6 +38,20 @@ from feed.sessions.admission import Admission
 from feed.sessions.delivery import Delivery, Transport
 from feed.sessions.entitlements import NOBODY, Principal
 from feed.sessions.requests import Universe, not_entitled, read_channels, read_subscriptions
+from feed.ticks import Tick
+
+
+class Receipt(Protocol):
+    """What became of the ticks of one publish; see `feed.sources.ingest.Receipt`."""
+
+    @property
+    def ticks(self) -> list[Tick]: ...
+    @property
+    def seqs(self) -> list[int | None]: ...
+    @property
+    def rejected(self) -> list[BadTick]: ...
+    @property
+    def burst(self) -> list[Tick]: ...
 
 
 class Context(delivery.Context, Protocol):
@@ -42,6 +60,7 @@ class Context(delivery.Context, Protocol):
     admission: Admission
     epoch: str
     universe: Universe
+    publish: Callable[[Principal, list[Any]], Receipt]
 
     def closed(self, session: Session, code: int) -> None:
         """Be told that a session has ended, once."""
@@ -96,6 +115,8 @@ class Session:
                     self._subscribe(command)
                 case Unsubscribe():
                     self._unsubscribe(command)
+                case Publish():
+                    self._publish(command)
                 case Ping(id):
                     self.send(Pong(self._context.clock.now_ns(), id=id))
                 case Authenticate(token, id):
@@ -175,6 +196,19 @@ class Session:
         for stream in self.delivery.streams - had:
             self.delivery.begin(stream, snapshot=True)
         self.delivery.drain()
+
+    def _publish(self, command: Publish) -> None:
+        if not self.principal.publish:
+            text = f"{self.principal.name} may not publish on this feed"
+            raise MessageError(codes.NOT_ENTITLED, text, id=command.id)
+        if not command.echo:
+            self.delivery.hold_back()
+        if self._closing:  # what was owed already was too much
+            return
+        receipt = self._context.publish(self.principal, command.ticks)
+        if not command.echo:
+            self.delivery.take_back(receipt.burst, receipt.ticks)
+        self.send(Published(len(receipt.ticks), receipt.seqs, receipt.rejected, id=command.id))
 
     def _streams(self, subscriptions: list[Subscription]) -> list[Stream]:
         matching = self._context.hub.index.matching

@@ -131,6 +131,16 @@ class Simulating:
 
 
 @dataclass(frozen=True)
+class Publishing:
+    """Ticks of publishers."""
+
+    allow_crossed: bool = setting(False, flag, "take published quotes whose bid is above the ask")
+    published_symbols: int = setting(
+        10_000, whole(1, 1_000_000), "most symbols that publishers may name, all together", "N"
+    )
+
+
+@dataclass(frozen=True)
 class Serving:
     """Delivery and the limits of a session."""
 
@@ -200,7 +210,7 @@ class Logging:
 
 
 @dataclass(frozen=True)
-class Settings(Logging, Keeping, Serving, Simulating, Replaying, Admitting, Listening):
+class Settings(Logging, Keeping, Serving, Publishing, Simulating, Replaying, Admitting, Listening):
     """One process's settings; frozen, so that whoever holds them sees the same.
 
     The fields of the last group come first.

@@ -90,3 +90,23 @@ def test_volumes_add_up_however_the_ticks_are_cut_into_bursts(
     total = sum(size for _, size in steps)
     for interval in ("1s", "1m"):
         assert sum(own.volume or 0 for own in closed if own.interval == interval) == total
+
+
+def test_ticks_out_of_order_close_what_the_newest_of_them_ends() -> None:
+    builder = BarBuilder(rewind_ns=60 * SECOND_NS)
+    builder.extend([at(60.5, trade(price=10))])
+    late = [at(61.5, trade(price=11)), at(60.9, trade(price=9))]
+    ended = builder.extend(late, newest_ns=late[0].ts_event)
+    assert [type(own).__name__ for own in ended] == ["Bar", "Trade", "Trade"]
+    [bar] = bars(builder.extend([at(62, trade(price=10))]))
+    assert (bar.high, bar.low, bar.trades) == (11, 9, 2), "a late tick counts into the open bar"
+
+
+def test_a_bar_among_the_ticks_is_of_the_time_that_it_began_and_ends_nothing() -> None:
+    builder = BarBuilder()
+    builder.extend([at(600, trade(price=10))])
+    day = at(0, Bar("A", 0, "1d", 0, 1, 1, 1, 1, 1, 1, 1, 0))
+    ticks: list[Tick] = [day, at(600.5, trade(price=11))]
+    assert builder.extend(ticks) == ticks
+    [bar] = bars(builder.extend([at(601, trade())]))
+    assert bar.trades == 2

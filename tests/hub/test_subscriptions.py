@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from feed.hub.subscriptions import EVERYTHING, Rights, Subscription, Subscriptions, Terms
 from feed.symbols import SymbolSet, matches
+from feed.ticks import CHANNELS
 
 ALL, LATEST = Terms("all"), Terms("latest", 250)
 SET = Subscriptions(
@@ -107,3 +108,15 @@ def test_a_set_changed_step_by_step_is_the_set_made_at_once(
     assert changed.intervals_ms == made.intervals_ms
     for symbol in ("A", "AB", "ABBA", "B"):
         assert changed.terms_of("quotes", symbol) == made.terms_of("quotes", symbol)
+
+
+def test_a_set_of_ones_own_equals_nobody_elses_and_stays_so_as_it_changes() -> None:
+    asked = {Subscription("quotes", "A"): Terms("all")}
+    ours, me = Subscriptions(asked), object()
+    mine = ours.private_to(me)
+    assert mine != ours
+    assert mine == Subscriptions(asked).private_to(me)
+    assert mine != ours.private_to(object())
+    assert mine.private_to(me) is mine
+    assert mine.changed({}).under(Rights(SymbolSet(["A"]), frozenset(CHANNELS))).owner is me
+    assert mine.differing(ours) == set()

@@ -10,9 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed import codes
-from feed.errors import MessageError
-from feed.protocol.codec import COMMANDS, decode, describe, encode, encode_ticks, read_command
+from feed.errors import MessageError, TickError
+from feed.protocol.codec import (
+    COMMANDS,
+    decode,
+    encode,
+    encode_ticks,
+    read_command,
+    read_lines,
+    read_ticks,
+)
 from feed.protocol.messages import AnyCommand, Ping, Subscribe
+from feed.protocol.newticks import NewTrade
 from feed.ticks import Bar, Quote, Status, Tick, Trade
 
 SHOWN = frozenset(string.printable) - frozenset("\r\n\t\v\f")
@@ -134,7 +143,7 @@ def test_an_unknown_type_is_told_the_known_ones(kind: str) -> None:
     error = refusal(b'{"type":%s,"id":9}' % kind.encode())
     assert error.code == codes.UNKNOWN_TYPE
     assert error.id == 9
-    assert "authenticate, ping, subscribe, unsubscribe" in str(error)
+    assert "authenticate, ping, publish, subscribe, unsubscribe" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -173,8 +182,22 @@ def test_a_command_is_read_from_text_with_and_without_optional_fields() -> None:
     assert read_command(b'{"type":"subscribe","symbols":["A"],"id":1}') == Subscribe(["A"], id=1)
 
 
-@given(values)
-def test_a_value_is_described_in_at_most_64_printable_characters(value: object) -> None:
-    text = describe(value)
-    assert 0 < len(text) <= 64
-    assert set(text) <= SHOWN
+def test_lines_are_new_ticks_or_say_what_is_wrong_with_them() -> None:
+    good = b'{"type":"trade","symbol":"A","price":1}'
+    assert read_lines([good, good]) == [NewTrade("A", 1.0)] * 2
+    lines = [good, b"{", b"[]", good + good, good + b"," + good, b'{"type":"trade"}', b"NaN"]
+    errors = [own for own in read_lines([*lines, good]) if isinstance(own, TickError)]
+    assert [own.code for own in errors] == [
+        *("bad_json", "bad_tick", "bad_json", "bad_json", "bad_tick", "bad_tick"),
+    ]
+
+
+@pytest.mark.parametrize("data", [b"", b"7", b'"x"', b"null", b"[", b"\xff"])
+def test_a_document_of_ticks_is_an_object_or_a_list(data: bytes) -> None:
+    with pytest.raises(MessageError, match="the ticks must be"):
+        read_ticks(data)
+
+
+def test_a_document_of_one_tick_is_a_list_of_one() -> None:
+    assert read_ticks(b'{"price":1}') == [{"price": 1}]
+    assert read_ticks(b'[{"price":NaN},2]')[1] == 2

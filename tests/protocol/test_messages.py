@@ -9,12 +9,14 @@ from feed.protocol.codec import decode, encode
 from feed.protocol.messages import (
     AnyCommand,
     Authenticated,
+    BadTick,
     Closing,
     ErrorMessage,
     Heartbeat,
     Message,
     Notice,
     Pong,
+    Published,
     Rejection,
     Resumed,
     Skipped,
@@ -30,6 +32,7 @@ from feed.ticks import Quote, Trade
 EXAMPLES: list[Any] = [
     Authenticated("desk-2", 1795693318, id=1),
     Welcome(1, "7f3a", "k3f9", 5.0, "none"),
+    Published(1, [1042, None], [BadTick(1, "A", "bad_tick", "no")], id=3),
     Subscribed({"quotes": ["AAPL"]}, id=1, rejected=[Rejection("APPL", "unknown_symbol", "no")]),
     Snapshot(
         "AAPL",
