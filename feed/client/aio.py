@@ -10,9 +10,17 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from types import AsyncGeneratorType, TracebackType
-from typing import Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 from feed.client.backoff import delays
 from feed.client.commands import Change, Terms
@@ -20,6 +28,7 @@ from feed.client.conversation import Conversation
 from feed.client.events import Event, EventStream
 from feed.client.handshake import read_url
 from feed.client.line import Line, Token
+from feed.client.publishing import Publishable, Publishing
 from feed.client.stats import Stats
 from feed.client.transport import Transport, dial
 from feed.clock import Clock, SystemClock
@@ -28,11 +37,16 @@ from feed.protocol.messages import (
     Authenticate,
     Delivery,
     ErrorMessage,
+    Published,
     Rejection,
     Snapshot,
     Subscribed,
 )
-from feed.ticks import Tick
+from feed.protocol.newticks import NewTick
+from feed.ticks import Bar, Quote, Status, Tick, Trade
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ANSWER_TIMEOUT_S: Final = 10.0
 
@@ -131,6 +145,9 @@ class Connection:
             tell=self._tell,
             backoff=backoff,
         )
+        self._publishing = Publishing(
+            name, self._line, self._conversation, self._come_back, self._move_on
+        )
         self._turn = asyncio.Lock()
         self._batches: deque[list[Tick]] = deque()
         self._current: Iterator[Tick] = iter(())
@@ -218,6 +235,11 @@ class Connection:
                 if ticks:
                     self._batches.append(ticks)
 
+    async def _come_back(self) -> None:
+        if not self._line.connected:
+            async with self._turn:
+                await self._line.come_back()
+
     # Subscriptions
 
     async def subscribe(
@@ -282,6 +304,47 @@ class Connection:
     def authenticate(self, token: str) -> None:
         """Show a fresh token of the same principal, before the one in force expires."""
         self._line.send(Authenticate(token))
+
+    # Publishing
+
+    async def publish(
+        self, ticks: Publishable | Iterable[Publishable], *, echo: bool = False
+    ) -> Published:
+        """Publish ticks, and wait until the feed has handed them on.
+
+        Nothing of it is sent twice: when the connection is lost meanwhile, that is an error.
+
+        Args:
+            ticks: one or many; each a tick (its seq and ts_out do not matter), or a mapping of
+                the fields it has on the wire. Without `ts_event`, or with 0, it happens now.
+            echo: get them back, too, where this connection subscribes to them.
+
+        Returns:
+            How many were `accepted`, the `seqs` of all in order (None where rejected), and the
+            `rejected` ones by index, with the reason.
+
+        Raises:
+            MessageError: the server takes no ticks from this client.
+            ConnectionFailed: the connection was lost; the message says what is known.
+        """
+        one = isinstance(ticks, Mapping | Quote | Trade | Bar | Status | NewTick)
+        several = cast("Iterable[Publishable]", [ticks] if one else ticks)
+        return await self._publishing.publish(several, echo=echo)
+
+    async def publish_frame(
+        self, frame: pd.DataFrame, *, symbol: str | None = None, echo: bool = False
+    ) -> Published:
+        """Publish the rows of a DataFrame, whose columns are recognised as those of a tape.
+
+        Args:
+            symbol: of frames that have no symbol column.
+
+        Raises:
+            TapeError: a column is missing, or a row is no tick; nothing was published then.
+        """
+        from feed.tape.dataframe import ticks_of
+
+        return await self.publish(ticks_of(frame, symbol=symbol), echo=echo)
 
     @property
     def subscriptions(self) -> dict[str, list[str]]:

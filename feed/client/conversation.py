@@ -7,6 +7,7 @@ ticks and tells all the rest as events. What is to be sent is handed back.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 from feed import codes
 from feed.client.commands import (
@@ -34,6 +35,8 @@ from feed.protocol.messages import (
     Message,
     Notice,
     Pong,
+    Publish,
+    Published,
     Rejection,
     Resumed,
     Skipped,
@@ -44,6 +47,9 @@ from feed.protocol.messages import (
     Welcome,
 )
 from feed.ticks import CHANNEL_OF, CHANNELS, Tick
+
+Receipt = Published | ErrorMessage | Literal["lost"] | None
+"""The answer to a publish: None before it comes, `lost` when it cannot come any more."""
 
 
 class Conversation:
@@ -76,6 +82,7 @@ class Conversation:
         self._next_id = 0
         self._pending: dict[int, Change] = {}
         self._answers: dict[int, Subscribed | ErrorMessage | None] = {}
+        self._receipts: dict[int, Receipt] = {}
 
     # Commands
 
@@ -126,11 +133,31 @@ class Conversation:
         for change in changes:
             self._answers.pop(_id(change), None)
 
+    def publish(self, command: Publish) -> None:
+        """Number a publish, so that its answer can be told."""
+        self._next_id += 1
+        command.id = self._next_id
+        self._receipts[self._next_id] = None
+
+    def receipt(self, command: Publish) -> Receipt:
+        """Give the answer to a publish; None while there is none."""
+        return self._receipts[_id(command)]
+
+    def forget_published(self, commands: Iterable[Publish]) -> None:
+        """Keep no answers to these."""
+        for command in commands:
+            self._receipts.pop(_id(command), None)
+
     # Messages
 
     def lost(self) -> None:
-        """Take note that the connection has ended: the next one asks for everything anew."""
+        """Take note that the connection has ended: the next one asks for everything anew.
+
+        Nothing is published a second time, as nobody knows what of it the server has taken.
+        """
         self.welcome = None
+        for id, receipt in self._receipts.items():
+            self._receipts[id] = receipt or "lost"
 
     def take(self, messages: list[str | bytes]) -> list[Tick]:
         """Take in messages in the order they came, and give their ticks.
@@ -173,8 +200,11 @@ class Conversation:
                 self.snapshots[message.symbol] = message
                 self.ledger.snapshot(message)
                 self._tell(message)
+            case Published(id=int(id)) if id in self._receipts:
+                self._receipts[id] = message
             case Skipped():
-                self.stats.skipped += message.count
+                if message.reason != "own":
+                    self.stats.skipped += message.count
                 self.ledger.skipped(message)
                 self._tell(message)
             case Resumed():
@@ -214,7 +244,9 @@ class Conversation:
             self.ledger.keep(ack.subscriptions)
 
     def _refuse(self, error: ErrorMessage) -> None:
-        if self._answered(error) is None:
+        if isinstance(error.id, int) and error.id in self._receipts:
+            self._receipts[error.id] = error
+        elif self._answered(error) is None:
             self._tell(error)
 
     def _answered(self, answer: Subscribed | ErrorMessage) -> Change | None:
@@ -238,6 +270,6 @@ def _brought(resumed: Resumed) -> int:
     return resumed.to_seq - resumed.from_seq + 1 if resumed.complete else 0
 
 
-def _id(change: Change) -> int:
+def _id(change: Change | Publish) -> int:
     assert isinstance(change.id, int)
     return change.id

@@ -100,15 +100,23 @@ class Line:
         Raises:
             ConnectionFailed: the connection is lost and another would not help or is not wanted.
         """
+        await self.come_back()
+        return [] if self.ended else await self._receive()
+
+    async def come_back(self) -> None:
+        """Make another connection, if there is none.
+
+        Raises:
+            ConnectionFailed: another would not help or is not wanted.
+        """
         if self._failure is not None:
             raise self._failure
         if self._transport is None:
             attempts = await self._try_until_open()
             if self.ended:
-                return []
+                return
             self._conversation.stats.reconnects += 1
             self._tell(Reconnected(attempts, self._conversation.same_epoch))
-        return await self._receive()
 
     async def close(self) -> None:
         """End for good, whoever may be waiting."""

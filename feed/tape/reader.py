@@ -45,6 +45,15 @@ def open_tape(paths: Sequence[Path], options: TapeOptions | None = None) -> AnyT
     return Tape([(file, _layout(file, options)) for file in files], options)
 
 
+def read_file(file: TapeFile, options: TapeOptions) -> Tape:
+    """Recognise what is in one file that is open already.
+
+    Raises:
+        TapeError: it is not understood.
+    """
+    return Tape([(file, _layout(file, options))], options)
+
+
 class Tape:
     """Recorded ticks, merged by `ts_event`; ties in order of file, then of row.
 

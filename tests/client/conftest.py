@@ -11,16 +11,30 @@ import pytest
 from feed.client.aio import Connection
 from feed.client.transport import Disconnected
 from feed.protocol.codec import encode, read_command
-from feed.protocol.messages import Command, Rejection, Subscribe, Subscribed, Unsubscribe, Welcome
+from feed.protocol.messages import (
+    BadTick,
+    Command,
+    Publish,
+    Published,
+    Rejection,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Welcome,
+)
 
 
 class FakeTransport:
-    """Welcomes, acks every command but rejects the symbol NOPE, and says what `tell` is given."""
+    """Welcomes, acks every command but rejects the symbol NOPE, and says what `tell` is given.
+
+    A `mute` one gives no answer to a publish.
+    """
 
     def __init__(self, epoch: str = "e1") -> None:
         self.commands: list[Command] = []
         self.patience_s: list[float | None] = []
         self.closed = False
+        self.mute = False
         self._subscriptions: dict[str, list[str]] = {}
         self._inbox: asyncio.Queue[object] = asyncio.Queue()
         self.tell(Welcome(1, "s", epoch, 5, "none"))
@@ -39,6 +53,10 @@ class FakeTransport:
     def send(self, message: bytes) -> None:
         command = read_command(message)
         self.commands.append(command)
+        if isinstance(command, Publish):
+            if not self.mute:
+                self.tell(answer(command))
+            return
         rejected = []
         if isinstance(command, Subscribe):
             unknown = [symbol for symbol in command.symbols if symbol == "NOPE"]
@@ -58,6 +76,14 @@ class FakeTransport:
     async def close(self, code: int = 1000, reason: str = "") -> None:
         self.closed = True
         self.tell(Disconnected(code, reason))
+
+
+def answer(command: Publish) -> Published:
+    """Take every tick but those of NOPE."""
+    bad = [place for place, own in enumerate(command.ticks) if own.symbol == "NOPE"]
+    seqs = [None if place in bad else place + 1 for place in range(len(command.ticks))]
+    rejected = [BadTick(place, "NOPE", "not_entitled", "no") for place in bad]
+    return Published(len(seqs) - len(bad), seqs, rejected, id=command.id)
 
 
 class Lines:
