@@ -54,6 +54,7 @@ SAMPLES: Final = {
     "quotes.csv": "time,symbol,B1,A1\n2026-01-05T14:30:00Z,X,1.1,1.2\n",
     "trades.csv": "a,2026-01-05T14:30:00Z,1.1\nb,2026-01-05T14:30:01Z,1.2\n",
     "ticks.csv": "time,symbol,bid,ask\n05.01.2026 14:30:00.125,X,1.1,1.2\n",
+    "ticks.ndjson": '{"type":"trade","symbol":"X","price":1.5}\n',
     "histdata.csv": "20260105 143000125,1.1,1.2,0\n20260105 143001250,1.1,1.3,0\n",
 }
 """By name, what the examples read; ticks.parquet and ticks.csv.gz are simulated."""
@@ -182,8 +183,8 @@ class Process:
 
 @pytest.fixture(scope="module")
 def url(folder: Path) -> Iterator[str]:
-    """The address of a feed that streams the shipped tape."""
-    server = Process(["./run"], folder)
+    """The address of a feed that streams the shipped tape and takes ticks."""
+    server = Process(["./run", "serve", "--anonymous-publish", "*"], folder)
     server.timer.cancel()
     yield address(server.lines(SERVE_LINES))
     server.stop()

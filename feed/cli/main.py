@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import feed
-from feed.cli import keys, record, serve, simulate, tail, token, verify
+from feed.cli import keys, publish, record, serve, simulate, tail, token, verify
 from feed.errors import FeedError, SettingError
 
 EXAMPLES = """\
@@ -17,6 +17,7 @@ examples:
   feed serve --replay ticks.parquet   replay your own file
   feed serve --simulate 500           a simulated market of 500 symbols
   feed tail AAPL MSFT                 watch two symbols in this terminal
+  feed publish ticks.parquet          send your own ticks to a feed that takes them
   feed verify --seconds 30            check that nothing is lost, doubled or out of order
 """
 
@@ -31,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"feed {feed.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, tail, verify, simulate, record, keys, token):
+    for command in (serve, tail, publish, verify, simulate, record, keys, token):
         command.add(commands)
     return top
 

@@ -1,12 +1,13 @@
-"""The progress of a replay on the terminal: tape time, speed, ticks per second, sessions."""
+"""Progress on the terminal: of sources (tape time, speed, ticks per second), and of a count."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -66,3 +67,23 @@ def tape_time(ts_event: int | None) -> str:
     if ts_event is None:
         return "-"
     return datetime.fromtimestamp(ts_event // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@contextmanager
+def counting(total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show how many ticks are done, if standard error is a terminal; yields what advances it.
+
+    Args:
+        total: how many there will be, or None when that is not known.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _count: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), "ticks", TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield partial(progress.advance, task)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from feed.cli.progress import tape_time
+from feed.cli.progress import counting, tape_time
 from feed.errors import SettingError
 
 END_NS: Final = 7_258_118_400_000_000_000
@@ -82,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     plan = _plan(args)
     market = Market(plan.symbols, rate=plan.rate, seed=plan.seed, start_ns=plan.start_ns)
     last_ns = plan.start_ns
-    with TapeWriter(args.out, source="synthetic") as tape, _bar(plan.ticks) as advance:
+    with TapeWriter(args.out, source="synthetic") as tape, counting(plan.ticks) as advance:
         for block in market.first(plan.ticks):
             tape.write(block)
             advance(len(block))
@@ -125,19 +122,3 @@ def _read(option: str, text: str | None, parse: Callable[[str], Any]) -> Any:
         return None if text is None else parse(text)
     except ValueError as error:
         raise SettingError(option, f"{error}, was {text!r}") from None
-
-
-@contextmanager
-def _bar(ticks: int) -> Iterator[Callable[[int], None]]:
-    """Show progress on standard error, if that is a terminal; yields what advances it."""
-    if not sys.stderr.isatty():
-        yield lambda _count: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), "ticks", TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=ticks)
-        yield partial(progress.advance, task)

@@ -14,7 +14,7 @@ from feed.errors import ListenError
 from feed.history.archive import Archive
 from feed.history.log import Log
 from feed.recorder import Recorder
-from feed.server import descriptors, reads
+from feed.server import descriptors, publishing, reads
 from feed.server.exposition import Exposition, Sources
 from feed.server.listener import Listener
 from feed.server.pages import FILES, ChartsHandler, FileHandler, RootHandler
@@ -67,6 +67,7 @@ def application(
             (r"/readyz", ReadyHandler, probed),
             (r"/metrics", MetricsHandler, observed),
             *reads.routes(registry, history),
+            *publishing.routes(registry),
             (r"/v1/.+", UnknownHandler, {"registry": registry}),
             (r"/(lightweight-charts\.js)", ChartsHandler),
             (FILES, FileHandler),

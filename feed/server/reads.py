@@ -20,7 +20,7 @@ from feed import codes
 from feed.errors import MissingExtraError
 from feed.history.log import Log, Page
 from feed.history.want import Want, read_position
-from feed.protocol.codec import describe
+from feed.protocol.describe import describe
 from feed.protocol.messages import Snapshot
 from feed.server import rest
 from feed.server.formats import FORMATS, Writer, accepted

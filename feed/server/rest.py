@@ -10,7 +10,8 @@ from typing import Any, Final
 from tornado.web import HTTPError, RequestHandler
 
 from feed import codes
-from feed.protocol.codec import describe, encode
+from feed.protocol.codec import encode
+from feed.protocol.describe import describe
 from feed.protocol.messages import ErrorMessage
 from feed.server.access import principal_of
 from feed.sessions.entitlements import Principal

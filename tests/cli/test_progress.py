@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from feed.cli import progress
-from feed.cli.progress import tape_time, watch
+from feed.cli.progress import counting, tape_time, watch
 from feed.metrics import Metrics
 from feed.sources.pace import Position
 
@@ -72,3 +72,18 @@ def test_the_watching_ends_with_the_block(monkeypatch: pytest.MonkeyPatch) -> No
 def test_tape_time_is_shown_to_the_second() -> None:
     assert tape_time(1_700_000_000_999_999_999) == "2023-11-14 22:13:20"
     assert tape_time(None) == "-"
+
+
+def test_a_count_is_shown_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with counting(4) as advance:
+        advance(2)
+    assert capsys.readouterr().err == ""
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal)
+    for total, text in ((4, "2/4"), (None, "2/?")):
+        with counting(total) as advance:
+            advance(2)
+        assert text in terminal.getvalue()
