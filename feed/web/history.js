@@ -19,6 +19,16 @@ export class History {
     return told;
   }
 
+  /** Why the feed would not let us in, if so: a browser does not tell of a handshake refused with 401. */
+  async refused() {
+    try {
+      await this.#ask("v1/symbols?limit=1");
+      return "";
+    } catch (error) {
+      return error instanceof TypeError ? "" : /** @type {Error} */ (error).message; // TypeError: no answer
+    }
+  }
+
   /** @param {string} text @returns {Promise<string[] | null>} */
   async symbols(text) {
     const told = await this.#ask(`v1/symbols?filter=${encodeURIComponent(`${text}*`)}&limit=12`);

@@ -98,8 +98,8 @@ function answered(fresh, { rejected }) {
   watchlist.replace(watchlist.entries.filter((own) => !names.has(own)));
 }
 
-/** @param {Error} error */
-const failed = (error) => tell(error.message);
+/** @param {any} error */
+const failed = (error) => error.code !== "closed" && tell(error.message);
 
 /** @param {string} text */
 function add(text) {
@@ -233,8 +233,20 @@ feed.on("close", ({ code, reason, reconnect, retryMs }) => {
   tell(reconnect ? `Reconnecting: ${why}. Prices are as they were at ${clock(Date.now() * 1e6).slice(0, 8)} UTC.` : `Closed: ${why} (${code}). Reload the page to try again.`);
   document.body.classList.add("cut");
   panel.paint();
-  if (code === 4501) byId("token").showModal();
+  if (code === 4501) admit(why);
+  else if (code === 1006) history.refused().then((told) => told && admit(told));
 });
+feed.on("error", ({ code, message }) => {
+  if (code === "unauthenticated") admit(message);
+});
+
+/** Ask for a token; the page is loaded anew with it. @param {string} why */
+function admit(why) {
+  feed.close();
+  tell(why);
+  byId("token").open || byId("token").showModal();
+}
+
 feed.on("heartbeat", (heartbeat) => {
   byId("sources").textContent = sourcesText(heartbeat);
   playback.hear(heartbeat);

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.running import Feed, serving, wait_for
+from tests.integration.running import Feed, run, serving, wait_for
 from tests.web.pages import DESK, PHONE, Desk
 from tests.web.test_restarts import free_port, keeping
 
@@ -266,3 +266,24 @@ def test_two_hundred_rows_are_scrolled_with_a_few_lines_in_the_page(
         ticks(page, "S199")
         assert len(page.symbols()) < 60
         assert page.text("#name") == "S199"
+
+
+def test_a_feed_that_asks_for_a_token_is_shown_one(desk: Open, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    made = run("keys", "create", "desk-2", "--symbols", "AAPL,IB*", "--file", str(keys))
+    assert made.returncode == 0, made.stderr
+    (key,) = re.findall(r"(?m)^(\S{20,})$", made.stdout)
+    required = ("--authentication", "required", "--api-keys", str(keys))
+    with serving(tmp_path, "--simulate", ",".join(NAMES), *required) as feed:
+        page = desk(f"http://127.0.0.1:{feed.port}/")
+        page.wait("() => document.querySelector('#token').open")
+        page.page.fill("#secret", "not-a-key")
+        page.page.keyboard.press("Enter")
+        page.wait_for_text("#news", "the key is unknown or was revoked")
+        page.page.fill("#secret", key)
+        page.page.keyboard.press("Enter")
+        ticks(page, "AAPL")
+        page.wait("() => document.querySelectorAll('#trades tr').length > 1")
+        assert page.symbols() == ["AAPL", "IBM"]
+        assert key not in page.page.url
+        assert key not in feed.log
