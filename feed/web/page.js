@@ -60,6 +60,7 @@ let selected = "";
 let interval = storage.getItem("feed.interval") ?? "1s";
 let [scheduled, sortedMs] = [false, 0];
 let chosen = false; // by a person
+let lostAt = ""; // when the connection was
 let typed = ""; // to be selected once the server has taken it
 
 // The watchlist
@@ -230,11 +231,13 @@ feed.on("epoch", renumber);
 feed.on("close", ({ code, reason, reconnect, retryMs }) => {
   panel.retryMs = performance.now() + retryMs;
   const why = reason || (code === 1006 ? "the connection was lost" : `closed with ${code}`);
-  tell(reconnect ? `Reconnecting: ${why}. Prices are as they were at ${clock(Date.now() * 1e6).slice(0, 8)} UTC.` : `Closed: ${why} (${code}). Reload the page to try again.`);
+  if (!document.body.classList.contains("cut")) lostAt = clock(Date.now() * 1e6).slice(0, 8);
   document.body.classList.add("cut");
+  const prices = lostAt && ` Prices are as they were at ${lostAt} UTC.`;
+  tell(reconnect ? `Reconnecting: ${why}.${prices}` : `Closed: ${why} (${code}).${prices} Reload the page to try again.`);
   panel.paint();
   if (code === 4501) admit(why);
-  else if (code === 1006) history.refused().then((told) => told && admit(told));
+  else if (code === 1006 && history.token) history.refused().then((told) => told && admit(told));
 });
 feed.on("error", ({ code, message }) => {
   if (code === "unauthenticated") admit(message);

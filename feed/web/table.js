@@ -140,7 +140,7 @@ export class Table {
       line.row = row;
       line.values.fill(NaN);
       line.samples = -1;
-      line.name.data = row.symbol;
+      line.name.data = line.line.title = row.symbol;
       line.line.dataset.symbol = row.symbol;
       for (const cell of line.tds) cell.classList.remove("flash", "up", "down");
     }

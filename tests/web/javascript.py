@@ -56,9 +56,9 @@ class Script:
         source = (
             f"import * as own from {json.dumps((WEB / module).as_uri())};\n"
             'import { createInterface } from "node:readline";\n'
-            f"const answer = (asked) => {{ {body} }};\n"
+            f"const answer = async (asked) => {{ {body} }};\n"
             "for await (const line of createInterface({ input: process.stdin }))\n"
-            "  console.log(JSON.stringify(answer(JSON.parse(line)) ?? null));\n"
+            "  console.log(JSON.stringify((await answer(JSON.parse(line))) ?? null));\n"
         )
         self._process = subprocess.Popen(
             [node(), "--input-type=module", "--eval", source],

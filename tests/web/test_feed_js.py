@@ -227,6 +227,184 @@ def test_what_cannot_connect_says_so_at_once(script: Any, url: str, message: str
     assert bare.ask(url).startswith(message)
 
 
+FAKE = """
+const told = [], sockets = [];
+class WebSocket {
+  readyState = 1;
+  constructor(url, protocols) {
+    Object.assign(this, { url, protocols, sent: [] });
+    sockets.push(this);
+  }
+  send(text) { this.sent.push(JSON.parse(text)); }
+  close(code) { this.closed = code; }
+  hear(...all) { for (const message of all) this.onmessage({ data: JSON.stringify(message) }); }
+  welcome(epoch = "e1") {
+    this.hear({ type: "welcome", protocol: 1, session: "s", epoch, heartbeat_interval_s: 5 });
+  }
+}
+const quote = (seq) =>
+  ({ type: "quote", symbol: "A", seq, ts_event: 1, bid: 1, ask: 2, ts_out: 2 });
+const turn = () => new Promise((resolve) => setTimeout(resolve));
+const start = (options) => {
+  const feed = own.connect("ws://127.0.0.1/", { WebSocket, ...options });
+  for (const kind of ["open", "gap", "disorder", "epoch", "error", "close"])
+    feed.on(kind, (detail) => told.push([kind, detail]));
+  return feed;
+};
+"""
+"""A socket that a test speaks for, and what the client told."""
+
+
+def test_after_an_epoch_message_the_numbering_begins_anew_on_the_same_connection(
+    script: Any,
+) -> None:
+    run = script(FAKE + """
+        const feed = start();
+        sockets[0].welcome();
+        sockets[0].hear([quote(7), quote(8)], { type: "epoch", epoch: "e2", reason: "seek" });
+        const between = feed.positions;
+        sockets[0].hear(
+          { type: "snapshot", symbol: "A", seqs: { quotes: 1 }, quote: quote(1) }, quote(2));
+        feed.close();
+        return { between, positions: feed.positions, epoch: feed.epoch, told: told.slice(1, -1) };
+    """)  # fmt: skip
+    assert run.ask(None) == {
+        "between": {},
+        "positions": {"quotes": {"A": 2}},
+        "epoch": "e2",
+        "told": [["epoch", {"type": "epoch", "epoch": "e2", "reason": "seek"}]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("token", "protocols", "sent"),
+    [
+        ("abc.DEF-1", ["feed.v1", "bearer.abc.DEF-1"], []),
+        ("a b/c", [], [{"type": "authenticate", "token": "a b/c"}]),
+        ("", [], []),
+    ],
+)
+def test_a_token_travels_in_the_subprotocol_or_else_in_the_first_message(
+    script: Any, token: str, protocols: list[str], sent: list[Any]
+) -> None:
+    run = script(FAKE + """
+        const feed = start({ token: async () => asked });
+        await turn();
+        const [socket] = sockets;
+        socket.onopen?.();
+        feed.close();
+        return [socket.url, socket.protocols, socket.sent];
+    """)  # fmt: skip
+    assert run.ask(token) == ["ws://127.0.0.1/?batch=1", protocols, sent]
+
+
+def test_a_subscription_made_before_the_first_connection_is_sent_once(script: Any) -> None:
+    run = script(FAKE + """
+        const feed = start({ symbols: "A" });
+        feed.on("open", () => feed.subscribe("B"));
+        await turn();
+        sockets[0].welcome();
+        await turn();
+        feed.close();
+        return sockets[0].sent.filter(({ type }) => type === "subscribe").map((own) => own.symbols);
+    """)  # fmt: skip
+    assert run.ask(None) == [["A"], ["B"]]
+
+
+def test_what_was_published_is_not_published_again_and_the_publisher_is_told(script: Any) -> None:
+    run = script(FAKE + """
+        const feed = start();
+        sockets[0].welcome();
+        const answers = [feed.publish([quote(1)]), feed.publish([quote(2)])];
+        const { id } = sockets[0].sent.find(({ type }) => type === "publish");
+        sockets[0].hear({ type: "published", id, accepted: 1, seqs: [5], rejected: [] });
+        sockets[0].onclose({ code: 1006, reason: "" });
+        feed.retry();
+        await turn();
+        sockets[1].welcome();
+        const ends = await Promise.allSettled(answers);
+        feed.close();
+        return [ends[0].value.seqs, ends[1].reason.code,
+          sockets[1].sent.filter(({ type }) => type === "publish")];
+    """)  # fmt: skip
+    assert run.ask(None) == [[5], "connection_lost", []]
+
+
+@pytest.mark.parametrize(("code", "reconnect"), [(4500, False), (1000, True), (4001, True)])
+def test_the_close_code_says_whether_it_comes_back_and_how_an_iteration_ends(
+    script: Any, code: int, reconnect: bool
+) -> None:
+    run = script(FAKE + """
+        const feed = start();
+        sockets[0].welcome();
+        const reading = feed.batches().next();
+        sockets[0].onclose({ code: asked, reason: "why" });
+        const { state } = feed;
+        feed.close();
+        const end = await reading.then(({ done }) => done, (error) => error.message);
+        return [state, told.at(1)[1].reconnect, end];
+    """)  # fmt: skip
+    if reconnect:
+        assert run.ask(code) == ["waiting", True, True]
+    else:
+        assert run.ask(code) == ["closed", False, "closed with 4500: why"]
+
+
+def test_a_reader_that_is_far_behind_is_told_so_and_holds_no_more(script: Any) -> None:
+    run = script(FAKE + """
+        const feed = start();
+        sockets[0].welcome();
+        const reading = feed.batches();
+        const first = reading.next();
+        const many = Array.from({ length: 1000 }, (_, at) => quote(at + 1));
+        for (let count = 0; count < 102; count++) sockets[0].hear(many);
+        let got = (await first).value.length, code = "";
+        try {
+          for await (const ticks of reading) got += ticks.length;
+        } catch (error) {
+          ({ code } = error);
+        }
+        feed.close();
+        return [got, code];
+    """)  # fmt: skip
+    got, code = run.ask(None)
+    assert code == "slow_reader"
+    assert 100_000 <= got <= 101_000
+
+
+def test_a_listener_that_fails_loses_nobody_a_tick(script: Any) -> None:
+    run = script(FAKE + """
+        const [errors, seen] = [[], []];
+        process.on("uncaughtException", (error) => errors.push(error.message));
+        const feed = start();
+        sockets[0].welcome();
+        feed.on("tick", () => { throw new Error("mine"); });
+        feed.on("tick", ({ seq }) => seen.push(seq));
+        sockets[0].hear([quote(1), quote(2)]);
+        await turn();
+        feed.close();
+        return [errors, seen];
+    """)  # fmt: skip
+    assert run.ask(None) == [["mine", "mine"], [1, 2]]
+
+
+def test_latency_allows_for_the_difference_of_the_clocks(script: Any) -> None:
+    run = script(FAKE + """
+        const feed = start();
+        sockets[0].welcome();
+        const [ping] = sockets[0].sent;
+        const ahead_ns = 5000e6 + Date.now() * 1e6;
+        sockets[0].hear({ type: "pong", id: ping.id, ts_out: ahead_ns });
+        const idle = { queued_bytes: 0, lag_ms: 0, sources: {} };
+        sockets[0].hear({ type: "heartbeat", ts_out: ahead_ns, ...idle });
+        feed.close();
+        return [feed.stats.clockOffsetMs, feed.stats.latency.p50Ms];
+    """)  # fmt: skip
+    offset_ms, latency_ms = run.ask(None)
+    assert abs(offset_ms - 5000) < 500
+    assert abs(latency_ms) < 500
+
+
 def test_its_types_are_sound_and_declared(npm_packages: Path, tmp_path: Path) -> None:
     """A program that uses the declarations wrongly is refused, so they say something."""
     compiler = [str(npm_packages / "node_modules" / ".bin" / "tsc"), *COMPILER]

@@ -182,3 +182,19 @@ def test_a_connection_that_is_dropped_comes_back_and_resumes(
         story = client.end()
     assert account(story) > 200
     assert count(story, "gap") == 0
+
+
+def test_a_server_that_says_nothing_is_given_up_and_taken_up_again(
+    watch: Callable[..., Watcher], tmp_path: Path
+) -> None:
+    with serving(tmp_path, *MARKET, "--heartbeat-interval-s", "0.5") as feed:
+        client = watch(feed.url)
+        client.wait_for_ticks(100)
+        feed.process.send_signal(signal.SIGSTOP)
+        client.wait(lambda story: count(story, "stale") > 0, "stale")
+        feed.process.send_signal(signal.SIGCONT)
+        client.wait(lambda story: count(story, "open") == 2, "a second open")
+        client.wait_for_ticks(100)
+        story = client.end()
+    assert account(story) > 200
+    assert count(story, "close", code=4002, reconnect=True) == 1
