@@ -5,20 +5,23 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
-from feed.logs import set_up
+from feed.logs import ACCESS, set_up
 
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    root, asyncio = logging.getLogger(), logging.getLogger("asyncio")
-    handlers, levels = root.handlers[:], (root.level, asyncio.level)
+    loggers = [logging.getLogger(name) for name in (None, "asyncio", ACCESS)]
+    handlers, levels = loggers[0].handlers[:], [own.level for own in loggers]
     yield
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    asyncio.setLevel(levels[1])
+    loggers[0].handlers[:] = handlers
+    for own, level in zip(loggers, levels, strict=True):
+        own.setLevel(level)
 
 
 def test_a_line_has_time_level_and_name(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,3 +57,49 @@ def test_asyncio_speaks_only_of_what_is_wrong(capsys: pytest.CaptureFixture[str]
     set_up("debug")
     logging.getLogger("asyncio").info("using a selector")
     assert capsys.readouterr().err == ""
+
+
+def line_of(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    (line,) = capsys.readouterr().err.splitlines()
+    found: dict[str, Any] = orjson.loads(line)
+    return found
+
+
+def test_a_line_for_programs_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("info", "json")
+    logging.getLogger("feed.node").info("source %s ended after %d", "replay", 7, extra={"code": 3})
+    line = line_of(capsys)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("ts"))
+    assert line == {
+        "level": "info",
+        "logger": "feed.node",
+        "event": "source %s ended after %d",
+        "message": "source replay ended after 7",
+        "values": ["replay", 7],
+        "code": 3,
+    }
+
+
+def test_an_object_holds_what_json_has_no_word_for(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("info", "json")
+    logging.getLogger("feed").info("at %s", Path("/tmp/x\ny"), extra={"limit": float("nan")})
+    line = line_of(capsys)
+    assert (line["message"], line["values"], line["limit"]) == ("at /tmp/x\ny", ["/tmp/x\ny"], None)
+
+
+def test_an_object_holds_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("info", "json")
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logging.getLogger("feed").exception("failed")
+    assert line_of(capsys)["exception"].endswith("ValueError: broken")
+
+
+@pytest.mark.parametrize(("access", "lines"), [(True, 1), (False, 0)])
+def test_requests_are_lines_where_that_is_wanted(
+    access: bool, lines: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up("info", access=access)
+    logging.getLogger(ACCESS).info("200 GET /")
+    assert len(capsys.readouterr().err.splitlines()) == lines

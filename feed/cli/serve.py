@@ -104,7 +104,8 @@ def run(args: argparse.Namespace) -> int:
     from feed.logs import set_up
     from feed.node import Node
 
-    set_up(loaded.settings.log_level)
+    settings = loaded.settings
+    set_up(settings.log_level, settings.log_format, access=settings.access_log)
     if args.stop_on_eof:
         threading.Thread(target=stop_on_eof, daemon=True).start()
     node = Node(loaded.settings)

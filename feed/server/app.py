@@ -7,12 +7,14 @@ import logging
 import socket
 
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerRequest
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from feed.errors import ListenError
 from feed.history.archive import Archive
 from feed.history.log import Log
+from feed.logs import ACCESS
 from feed.recorder import Recorder
 from feed.server import descriptors, publishing, reads
 from feed.server.exposition import Exposition, Sources
@@ -24,7 +26,7 @@ from feed.server.turn import Turn
 from feed.server.websocket import StreamHandler
 from feed.sessions.registry import Registry
 
-log = logging.getLogger("feed.server.access")
+access_log = logging.getLogger(ACCESS)
 
 BACKLOG = 4096
 """Handshakes the kernel keeps waiting: when all clients come back at once, none need try again."""
@@ -40,6 +42,21 @@ class NotFoundHandler(RequestHandler):
         self.finish("not found: the page is at / and the stream at /v1/stream\n")
 
 
+def log_access(request: HTTPServerRequest, status: int) -> None:
+    """Write one line for a finished request; its query is left out, as a token may be in it."""
+    if not access_log.isEnabledFor(logging.INFO):
+        return
+    told = {
+        "status": status,
+        "method": request.method,
+        "path": ascii(request.path[:200])[1:-1],
+        "peer": request.remote_ip,
+        "ms": round(request.request_time() * 1000, 3),
+    }
+    text = "%(status)d %(method)s %(path)s from %(peer)s in %(ms)g ms"
+    access_log.info(text, told, extra=told)
+
+
 def application(
     registry: Registry, sources: Sources = lambda: (), recorder: Recorder | None = None
 ) -> Application:
@@ -52,11 +69,11 @@ def application(
     history = Log(registry.hub, lambda: registry.epoch, registry.clock, archive)
 
     def log_request(handler: RequestHandler) -> None:
-        """Count a finished request and write one line, at debug level."""
+        """Count a finished request, and write one line if that is wanted."""
         request, status = handler.request, handler.get_status()
         metrics.requests[status] = metrics.requests.get(status, 0) + 1
         metrics.request.observe(request.request_time())
-        log.debug("%d %s %s", status, request.method, request.path[:64])
+        log_access(request, status)
 
     return Application(
         [

@@ -27,6 +27,7 @@ from feed.server.formats import FORMATS, Writer, accepted
 from feed.server.rest import ApiHandler, Parse, Refused
 from feed.sessions.registry import Registry
 from feed.sessions.requests import read_subscriptions
+from feed.symbols import SYMBOL_GRAMMAR, symbol_ok
 from feed.ticks import CHANNELS, Tick
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ WHOLE_TICKS: Final = 2_000
 """Up to here a body is made before it is sent, so that it has an ETag and a Link."""
 STALLED_S: Final = 30.0
 """How long a reader may take none of a body before it is given up."""
-READERS: Final = 64
+READERS: Final = 16
 """How many pages may be on their way at a time."""
 
 
@@ -99,9 +100,13 @@ class SnapshotHandler(ApiHandler):
 
     def _names(self) -> list[str]:
         names = [own for own in self.query.get("symbols", "").split(",") if own]
-        if not names or len(names) > SYMBOLS_MAX or any("*" in own for own in names):
-            text = f"symbols must be 1 to {SYMBOLS_MAX} names parted by commas"
+        if not 1 <= len(names) <= SYMBOLS_MAX:
+            text = f"symbols must be 1 to {SYMBOLS_MAX} names parted by commas, were {len(names)}"
             raise Refused(400, rest.BAD_PARAMETER, text)
+        for name in names:
+            if not symbol_ok(name):
+                text = f"symbols must each be {SYMBOL_GRAMMAR}, one was {describe(name)}"
+                raise Refused(400, rest.BAD_PARAMETER, text)
         return names
 
     def _snapshot(self, name: str, channels: tuple[str, ...]) -> Snapshot:

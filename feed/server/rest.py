@@ -119,6 +119,8 @@ class ApiHandler(RequestHandler):
         error = kwargs.get("exc_info", (None, None))[1]
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")
+        if status_code == 401:
+            self.set_header("WWW-Authenticate", "Bearer")
         if status_code == 503:
             self.set_header("Retry-After", "1")
         if status_code == 401:

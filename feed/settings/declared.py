@@ -207,6 +207,10 @@ class Logging:
     log_level: str = setting(
         "info", choice("debug", "info", "warning", "error"), "least level to log", "LEVEL"
     )
+    log_format: str = setting(
+        "text", choice("text", "json"), "lines for people, or one JSON object each", "text|json"
+    )
+    access_log: bool = setting(False, flag, "log each HTTP request, at level info")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from feed.errors import ListenError
+from feed.logs import ACCESS
 from feed.server.app import bind
 from tests.fakes import World
 from tests.server.local import answer, peer, request, serving
@@ -42,12 +43,18 @@ def test_headers_without_end_are_not_read_for_ever() -> None:
     assert b"200 OK" not in asyncio.run(ask())
 
 
-def test_a_request_is_one_line_at_debug_level(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, "feed.server.access")
+def test_a_request_is_one_line_without_its_query(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, ACCESS)
     asked(request("/nosuch?" + "x" * 100))
-    assert [own.getMessage() for own in caplog.records if own.name == "feed.server.access"] == [
-        "404 GET /nosuch"
-    ]
+    (line,) = [own for own in caplog.records if own.name == ACCESS]
+    assert line.getMessage().startswith("404 GET /nosuch from 127.0.0.1 in ")
+    assert vars(line)["status"] == 404
+
+
+def test_a_request_is_no_line_where_that_is_not_wanted(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, ACCESS)
+    asked(request("/nosuch"))
+    assert caplog.records == []
 
 
 def refusal(host: str, port: int) -> str:

@@ -70,7 +70,9 @@ def test_snapshots_come_with_what_is_none() -> None:
     ]
 
 
-@pytest.mark.parametrize("query", ["", "?symbols=", "?symbols=,", "?symbols=A*", "?symbols=*"])
+@pytest.mark.parametrize(
+    "query", ["", "?symbols=", "?symbols=,", "?symbols=A*", "?symbols=A,%C3%B5"]
+)
 def test_a_snapshot_needs_names(query: str) -> None:
     status, found = got(with_market(), f"/v1/snapshot{query}")
     assert (status, found["code"]) == (400, "bad_parameter")
