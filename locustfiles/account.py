@@ -7,10 +7,22 @@ from typing import Final
 
 from feed.client.audit import Audit
 from feed.client.commands import Change
-from feed.client.conversation import Conversation
-from feed.client.events import Disorder, ErrorMessage, Event, Gap, Pong, Resumed, Skipped, Snapshot
+from feed.client.conversation import Conversation, Receipt
+from feed.client.events import (
+    Authenticated,
+    Disorder,
+    ErrorMessage,
+    Event,
+    Gap,
+    Pong,
+    Resumed,
+    Skipped,
+    Snapshot,
+)
+from feed.client.publishing import commands
 from feed.clock import Clock
-from feed.protocol.messages import Command, Subscribe, Subscribed
+from feed.protocol.messages import Command, Publish, Published, Subscribe, Subscribed
+from feed.protocol.newticks import AnyNewTick
 from feed.ticks import Tick
 from locustfiles.clock_offset import ClockOffset
 from locustfiles.options import Options
@@ -30,7 +42,7 @@ class Account:
         tally: where everything is counted.
         figure: the histogram of its ticks' latencies.
         expected: faults that this user provokes, and that are none therefore.
-        complete: called when the last snapshot or resume has come that was due.
+        done: told of what was waited for and has come, and how many seconds that took.
 
     Attributes:
         conversation: the feed's own, with its ledger.
@@ -46,7 +58,7 @@ class Account:
         *,
         figure: str,
         expected: frozenset[str],
-        complete: Callable[[], None],
+        done: Callable[[str, float], None],
     ) -> None:
         self.conversation = Conversation(clock=clock, tell=self._hear)
         self.symbols: list[str] = []
@@ -56,13 +68,15 @@ class Account:
         self._clock = clock
         self._figure = figure
         self._expected = expected
-        self._complete = complete
+        self._done = done
+        self._due_name = ""
+        self._due_since_s = self._greeted_s = 0.0
         patient = "delayed" in expected
         self._delayed_ns = FOR_EVER_NS if patient else int(options.delayed_ms * 1e6)
         self._audit = Audit((), options.channels)
         self._due: Due = set()
         self._resuming = False
-        self._read_ns = 0
+        self._now_ns = 0
         self._arrived_ns = 0
         self._beats = 0
         self._beat_s = clock.monotonic_s()
@@ -73,8 +87,13 @@ class Account:
         self._arrived_ns = 0
         self._beat_s = self._clock.monotonic_s()
 
+    def await_all(self, name: str) -> None:
+        """Take the time from now on until the last snapshot or resume has come that will be due."""
+        self._due_name, self._due_since_s = name, self._clock.monotonic_s()
+
     def returning(self, token: str | None) -> list[Command]:
-        """Give what a new connection is told after its welcome; `complete` follows."""
+        """Give what a new connection is told after its welcome."""
+        self._greeted_s = self._clock.monotonic_s()
         commands = self.conversation.open(token)
         positions = self.conversation.ledger.positions()
         self._due = {
@@ -111,26 +130,43 @@ class Account:
         self._audit.ask(self.symbols, self._options.channels)
         return [text for answer in answers for text in _complaints(answer)]
 
-    def take(self, messages: list[str | bytes], read_ns: int) -> list[Tick]:
-        """Judge and count what was read; gives the ticks among it.
+    def publish(self, ticks: Iterable[AnyNewTick]) -> list[Publish]:
+        """Give the commands that publish ticks."""
+        sent = list(commands(ticks, echo=False))
+        for command in sent:
+            self.conversation.publish(command)
+        return sent
+
+    def receive_receipts(self, sent: list[Publish]) -> list[str] | None:
+        """Give what was wrong with what was published; None while one is not answered."""
+        receipts = [self.conversation.receipt(command) for command in sent]
+        if None in receipts:
+            return None
+        self.conversation.forget_published(sent)
+        self._tally.published += sum(own.accepted for own in receipts if isinstance(own, Published))
+        return [text for receipt in receipts for text in _complaints(receipt)]
+
+    def take(self, messages: list[str | bytes], arrived_ns: int) -> list[Tick]:
+        """Judge and count what came; gives the ticks among it.
 
         Raises:
             MessageError: a message is not of the protocol.
         """
-        self._read_ns = read_ns
+        self._now_ns = arrived_ns
+        resuming = self._resuming  # what was read may hold the end of it
         ticks = self.conversation.take(messages)
         if ticks:
             self._audit.take(ticks)
             if self._audit.foreign:
                 self._foreign()
-            now_ns = read_ns + self._offset.correction_ns
-            if self._resuming:
+            now_ns = arrived_ns + self._offset.correction_ns
+            if resuming:
                 self._tally.arrived(ticks, now_ns, RESUMED_AGE, FOR_EVER_NS)
             else:
                 self._tally.arrived(ticks, now_ns, self._figure, self._delayed_ns)
             if self._arrived_ns:
-                self._tally.histogram(INTER_ARRIVAL).add(read_ns - self._arrived_ns)
-            self._arrived_ns = read_ns
+                self._tally.histogram(INTER_ARRIVAL).add(arrived_ns - self._arrived_ns)
+            self._arrived_ns = arrived_ns
         return ticks
 
     def stale(self) -> str | None:
@@ -157,14 +193,17 @@ class Account:
                 if self._audit.asked(event.channel, event.symbol):
                     self._tally.loss(event)
             case Skipped():
-                self._tally.skipped += event.count
+                if event.reason != "own":
+                    self._tally.skipped += event.count
             case Snapshot():
                 self._came(("", event.symbol))
             case Resumed():
                 self._resumed(event)
             case Pong(ts_out=ts_out, id=int(sent_ns)):
-                self._offset.pong(sent_ns, ts_out, self._read_ns)
-                self._tally.histogram("ping").add(self._read_ns - sent_ns)
+                self._offset.pong(sent_ns, ts_out, self._now_ns)
+                self._tally.histogram("ping").add(self._now_ns - sent_ns)
+            case Authenticated():
+                self._done("authenticate", self._clock.monotonic_s() - self._greeted_s)
             case ErrorMessage():
                 self.fault("refused", event.message)
 
@@ -178,15 +217,17 @@ class Account:
             self._due.remove(item)
             if not self._due:
                 self._resuming = False
-                self._complete()
+                self._done(self._due_name, self._clock.monotonic_s() - self._due_since_s)
 
     def _foreign(self) -> None:
         count, self._audit.foreign = self._audit.foreign, 0
         self.fault("foreign", self._audit.examples["foreign"], count)
 
 
-def _complaints(answer: Subscribed | ErrorMessage | None) -> Iterator[str]:
+def _complaints(answer: Subscribed | Receipt) -> Iterator[str]:
     if isinstance(answer, ErrorMessage):
         yield answer.message
+    elif isinstance(answer, str):
+        yield "the connection was lost"
     elif answer is not None:
         yield from (rejection.message for rejection in answer.rejected)

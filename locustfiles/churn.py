@@ -30,6 +30,7 @@ class Fickle(FeedUser):
         """Begin with a whole watchlist."""
         self.connect()
         self.subscribe(RUN.draw(self.options.symbols_per_user))
+        self.wait()
 
     @task
     def change(self) -> None:

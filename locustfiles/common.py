@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Final
 
 import gevent
@@ -16,15 +16,16 @@ from feed.client.commands import Change
 from feed.client.handshake import read_url
 from feed.client.transport import Disconnected
 from feed.codes import STAY_AWAY
-from feed.errors import FeedError, MessageError
+from feed.errors import ConnectionFailed, FeedError, MessageError
 from feed.protocol.codec import encode
 from feed.protocol.frames import FrameError
-from feed.protocol.messages import Ping
+from feed.protocol.messages import Command, Ping
+from feed.protocol.newticks import AnyNewTick
 from feed.ticks import Tick
 from locustfiles import wiring  # noqa: F401 - it listens to Locust's events
 from locustfiles.account import Account
 from locustfiles.run import RUN, stream_url
-from locustfiles.tally import TICK_LATENCY
+from locustfiles.tally import READER_DELAY, TICK_LATENCY
 from locustfiles.wire import ABNORMAL, READ_BYTES, Wire, dial
 
 ANSWER_LIMIT_S: Final = 10.0
@@ -62,8 +63,7 @@ class FeedUser(User):
         self._reading: gevent.Greenlet | None = None
         self._left = False
         self._answered = Event()
-        self._due_name = ""
-        self._due_since_s = 0.0
+        RUN.beginners.add(self)
 
     # What tasks call
 
@@ -76,20 +76,30 @@ class FeedUser(User):
         self._stay()
         try:
             wire = self._open()
-        except (FeedError, OSError, Disconnected) as error:
+        except (FeedError, FrameError, Disconnected) as error:
             self.account.fault("refused", str(error))
             raise GreenletExit from None
         self._reading = gevent.spawn(self._live, wire, self.account)
 
     def subscribe(self, symbols: Iterable[str]) -> None:
         """Ask for symbols, and wait for the answer; the snapshots may still be coming."""
-        self._until_complete("snapshot")
+        self.account.await_all("snapshot")
         names = list(symbols)
-        self._ask("subscribe", self.account.subscribe(names, RUN.matching(names)))
+        self._change("subscribe", self.account.subscribe(names, RUN.matching(names)))
+        self.ready()
 
     def unsubscribe(self, symbols: Iterable[str]) -> None:
         """Let symbols go, and wait for the answer."""
-        self._ask("unsubscribe", self.account.unsubscribe(list(symbols)))
+        self._change("unsubscribe", self.account.unsubscribe(list(symbols)))
+
+    def publish(self, ticks: Iterable[AnyNewTick]) -> None:
+        """Publish ticks, and wait until the feed has handed them on."""
+        sent = self.account.publish(ticks)
+        self._ask("publish", sent, lambda: self.account.receive_receipts(sent))
+
+    def ready(self) -> None:
+        """Tell that this user has what it begins with."""
+        RUN.beginners.discard(self)
 
     def leave(self) -> None:
         """Close in good order, and forget everything."""
@@ -114,7 +124,7 @@ class FeedUser(User):
     def come_back(self) -> None:
         """Cut the connection, and go on over a new one where it had come to."""
         self.drop()
-        self._until_complete("recover by resume")
+        self.account.await_all("recover by resume")
         self._reading = gevent.spawn(self._live, self._reopen(delays()), self.account)
 
     def start_over(self) -> None:
@@ -122,15 +132,15 @@ class FeedUser(User):
         self.drop()
         symbols = self.account.symbols
         self.forget()
-        self._until_complete("recover by snapshot")
+        self.account.await_all("recover by snapshot")
         self._reading = gevent.spawn(self._live, self._reopen(delays()), self.account)
-        self._ask("subscribe", self.account.subscribe(symbols, RUN.matching(symbols)))
+        self._change("subscribe", self.account.subscribe(symbols, RUN.matching(symbols)))
 
     def forget(self) -> None:
         """Become a new user, without subscriptions and positions."""
         self.account = self._new_account()
 
-    def after_read(self, ticks: list[Tick], count: int, read_ns: int) -> None:
+    def after_read(self, ticks: list[Tick], count: int, arrived_ns: int) -> None:
         """Be told of each read, its ticks and its bytes; the next one is after this returns."""
 
     # What Locust and the run call
@@ -141,6 +151,7 @@ class FeedUser(User):
             return
         self._left = True
         RUN.users.discard(self)
+        RUN.beginners.discard(self)
         if self._reading is not None and self._wire is None:
             self._reading.kill(block=False)
         self.say_goodbye()
@@ -159,7 +170,7 @@ class FeedUser(User):
     # Inside
 
     def _new_account(self) -> Account:
-        return RUN.account(self.figure, self.expected, self._complete)
+        return RUN.account(self.figure, self.expected, self._request)
 
     def _stay(self) -> None:
         if self._left:
@@ -178,10 +189,10 @@ class FeedUser(User):
                 read_bytes=self.read_bytes,
             )
             self._greet(wire)
-        except (FeedError, OSError, Disconnected) as error:
-            self._request("connect", began_s, error)
+        except (FeedError, FrameError, Disconnected) as error:
+            self._request("connect", time.perf_counter() - began_s, error)
             raise
-        self._request("connect", began_s)
+        self._request("connect", time.perf_counter() - began_s)
         self._wire = wire
         RUN.users.add(self)
         self.ping()
@@ -192,7 +203,7 @@ class FeedUser(User):
     def _greet(self, wire: Wire) -> None:
         self.account.opened()
         RUN.tally.opened += 1
-        with gevent.Timeout(ANSWER_LIMIT_S, TimeoutError("there was no welcome")):
+        with gevent.Timeout(ANSWER_LIMIT_S, ConnectionFailed("there was no welcome")):
             while self.account.conversation.welcome is None:
                 self._take(wire, self.account)
 
@@ -210,7 +221,7 @@ class FeedUser(User):
             self._answered.set()
             if end.code in STAY_AWAY:
                 return
-            self._until_complete("recover")
+            self.account.await_all("recover")
             gevent.sleep(next(waits))
             wire = self._reopen(waits)
 
@@ -220,7 +231,7 @@ class FeedUser(User):
             self._stay()
             try:
                 return self._open()
-            except (FeedError, OSError, Disconnected) as error:
+            except (FeedError, FrameError, Disconnected) as error:
                 self.account.fault("refused", str(error))
                 gevent.sleep(next(waits))
 
@@ -241,46 +252,42 @@ class FeedUser(User):
     def _take(self, wire: Wire, account: Account) -> None:
         messages, count = wire.receive(), wire.taken()
         RUN.tally.received_bytes += count
-        ticks = account.take(messages, wire.read_ns)
+        ticks = account.take(messages, wire.arrived_ns)
+        RUN.tally.histogram(READER_DELAY).add(wire.read_ns - wire.arrived_ns)
         if not self._answered.is_set():
             self._answered.set()
-        self.after_read(ticks, count, wire.read_ns)
+        self.after_read(ticks, count, wire.arrived_ns)
 
-    def _ask(self, name: str, changes: list[Change]) -> None:
-        """Send commands, and wait until all of them are answered."""
+    def _change(self, name: str, changes: list[Change]) -> None:
+        self._ask(name, changes, lambda: self.account.settle(changes))
+
+    def _ask(
+        self, name: str, commands: Sequence[Command], settle: Callable[[], list[str] | None]
+    ) -> None:
+        """Send commands, and wait until `settle` gives what was wrong with their answers."""
         self._stay()
         began_s = time.perf_counter()
-        for change in changes:
+        for command in commands:
             if self._wire is not None:
-                self._wire.send(encode(change))
-        faults = self._answers(changes)
+                self._wire.send(encode(command))
+        faults = self._answers(settle)
         self._stay()
         error = Unanswered(faults[0]) if faults else None
         if error is not None:
             self.account.fault("refused", f"{name}: {error}")
-        self._request(name, began_s, error)
+        self._request(name, time.perf_counter() - began_s, error)
 
-    def _answers(self, changes: list[Change]) -> list[str]:
-        """Wait for answers, and give what was wrong with them."""
+    def _answers(self, settle: Callable[[], list[str] | None]) -> list[str]:
         deadline_s = time.monotonic() + ANSWER_LIMIT_S
-        while (faults := self.account.settle(changes)) is None:
+        while (faults := settle()) is None:
             if not self._answered.wait(deadline_s - time.monotonic()):
                 return [f"not answered within {ANSWER_LIMIT_S:g} s"]
             self._answered.clear()
             self._stay()
         return faults
 
-    def _until_complete(self, name: str) -> None:
-        """Take the time from now on until what is due has come."""
-        self._due_name, self._due_since_s = name, time.perf_counter()
-
-    def _complete(self) -> None:
-        """Be told that the last snapshot or resume has come."""
-        self._request(self._due_name, self._due_since_s)
-
-    def _request(self, name: str, began_s: float, error: Exception | None = None) -> None:
+    def _request(self, name: str, passed_s: float, error: Exception | None = None) -> None:
         """Tell Locust of something that was asked for, and how long it took."""
-        passed_s = time.perf_counter() - began_s
         if error is None:
             RUN.tally.histogram(name).add(int(passed_s * 1e9))
         self.environment.events.request.fire(

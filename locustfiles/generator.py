@@ -15,7 +15,7 @@ from locustfiles.tally import Load
 BUSY_SHARE: Final = 0.9
 """Of a core; above it, what is late may be late because of us."""
 
-LAG_LIMIT_MS: Final = 50.0
+LAG_LIMIT_MS: Final = 25.0
 RSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
 WAITED_SHARE: Final = 0.1
 BUSY_SECONDS_SHARE: Final = 0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
@@ -60,7 +61,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--universe",
         default=DISCOVER,
         metavar="LIST|COUNT",
-        help="symbols to choose from: names parted by commas, a number (S000...), or all it has",
+        help="symbols to choose from: names, a number (S000...), P*50 (P000...), or all there are",
     )
     option("--symbols-per-user", type=int, default=20, metavar="N", help="of each watchlist")
     option("--zipf", type=float, default=1.0, metavar="S", help="0: all symbols equally popular")
@@ -113,9 +114,11 @@ def read(given: Mapping[str, Any]) -> Options:
 def _universe(text: str) -> list[str]:
     if text == DISCOVER:
         return []
-    if text.isdecimal():
-        width = max(3, len(str(int(text) - 1)))
-        return [f"S{place:0{width}}" for place in range(int(text))]
+    series = re.fullmatch(r"(?:(\w+)\*)?(\d+)", text)
+    if series:
+        prefix, count = series[1] or "S", int(series[2])
+        width = max(3, len(str(count - 1)))
+        return [f"{prefix}{place:0{width}}" for place in range(count)]
     return [name.strip() for name in text.split(",") if name.strip()]
 
 

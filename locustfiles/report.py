@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from locustfiles.crosscheck import Served
-from locustfiles.tally import Tally
+from locustfiles.tally import COUNTS, Tally
 from locustfiles.verdict import Verdict
 
 SHARES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
@@ -16,12 +16,8 @@ SHARES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0
 
 def describe(tally: Tally, verdict: Verdict, users: int, served: Served) -> Iterator[str]:
     """Say in some lines what was measured, and whether it is good."""
-    each = tally.rate / users if users else 0.0
-    yield (
-        f"ticks {tally.ticks:,}  ticks/s {tally.rate:,.0f} ({each:,.1f} per user)  "
-        f"bytes {tally.received_bytes:,}  skipped {tally.skipped:,}  resumed {tally.resumed:,}  "
-        f"connections {tally.opened:,}"
-    )
+    yield f"ticks/s {tally.rate:,.0f}, {tally.rate / users if users else 0.0:,.1f} for each user"
+    yield "  ".join(f"{name.replace('_', ' ')} {getattr(tally, name):,}" for name in COUNTS)
     for name, histogram in sorted(tally.histograms.items()):
         figures = "  ".join(
             f"{label} {histogram.percentile_ms(share):,.2f}" for label, share in SHARES.items()
@@ -73,7 +69,16 @@ def _histograms(tally: Tally) -> Iterator[list[object]]:
 def _counts(tally: Tally, users: int, served: Served) -> Iterator[list[object]]:
     yield ["what", "count"]
     yield ["users", users]
-    for name in ("ticks", "received_bytes", "skipped", "resumed", "tried", "opened", "dropped"):
+    for name in (
+        "ticks",
+        "received_bytes",
+        "skipped",
+        "resumed",
+        "published",
+        "tried",
+        "opened",
+        "dropped",
+    ):
         yield [name, getattr(tally, name)]
     yield ["ticks_per_s", f"{tally.rate:.1f}"]
     for code, count in sorted(tally.codes.items()):

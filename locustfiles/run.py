@@ -32,9 +32,10 @@ class Run:
         given: the same as the scenarios' own options, as they were given.
         universe: the symbols there are.
         users: those that have connected.
+        beginners: those that do not have yet what they begin with.
         tally: what was counted since the last second.
         total: what was counted before: of this process, or, on a master, of all.
-        steady: whether every user has started.
+        spawned: whether every user has started.
     """
 
     def __init__(self) -> None:
@@ -42,9 +43,10 @@ class Run:
         self.given: Mapping[str, Any] = {}
         self.universe: list[str] = []
         self.users: set[User] = set()
+        self.beginners: set[User] = set()
         self.tally = Tally()
         self.total = Tally()
-        self.steady = False
+        self.spawned = False
         self.most_users = 0
         self.offset = ClockOffset()
         self.watch = Watch()
@@ -59,14 +61,14 @@ class Run:
         self.options, self.given = read(given), given
         self.tally.take()
         self.total.take()
-        self.steady = False
+        self.spawned = False
         self.most_users = 0
         self.offset = ClockOffset()
         self.watch = Watch()
         self._popularity = None
 
     def account(
-        self, figure: str, expected: frozenset[str], complete: Callable[[], None]
+        self, figure: str, expected: frozenset[str], done: Callable[[str, float], None]
     ) -> Account:
         """Open the account of a user."""
         return Account(
@@ -76,7 +78,7 @@ class Run:
             SystemClock(),
             figure=figure,
             expected=expected,
-            complete=complete,
+            done=done,
         )
 
     def matching(self, patterns: Iterable[str]) -> set[str]:
@@ -97,7 +99,7 @@ class Run:
         before_s = self.watch.wall_s
         load = self.watch.take()
         recent = self.tally.take()
-        if self.steady:
+        if self.spawned and not self.beginners:
             load.steady_ticks, load.steady_s = recent.ticks, self.watch.wall_s - before_s
         load.offset = str(self.offset)
         recent.loads[name] = load

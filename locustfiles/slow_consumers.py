@@ -66,7 +66,7 @@ class Slow(Bystander):
         self.rate = 0.0
         super().on_start()
 
-    def after_read(self, ticks: list[Tick], count: int, read_ns: int) -> None:
+    def after_read(self, ticks: list[Tick], count: int, arrived_ns: int) -> None:
         """Find out how much comes, and then take half of it, or nothing."""
         self.read_total += count
         passed_s = time.monotonic() - self.began_s

@@ -17,11 +17,26 @@ Key = TypeVar("Key")
 
 TICK_LATENCY: Final = "tick latency"
 INTER_ARRIVAL: Final = "inter-arrival"
+READER_DELAY: Final = "reader delay"
+"""From the arrival of bytes on this machine to their being read: ours, and no part of a latency."""
+
 END_TO_END: Final = "end to end"
 """From the moment a publisher stamped a tick to its arrival at a subscriber."""
 
 RESUMED_AGE: Final = "resumed tick age"
 """Of ticks that a resume brings back, the age says how long the user was away, no more."""
+
+COUNTS: Final = (
+    "ticks",
+    "received_bytes",
+    "skipped",
+    "resumed",
+    "published",
+    "tried",
+    "opened",
+    "dropped",
+)
+"""The plain numbers of a Tally."""
 
 FAULTS: Final = {
     "gap": "no tick, and no word of it",
@@ -84,6 +99,7 @@ class Tally(msgspec.Struct):
         received_bytes: without the handshakes.
         skipped: ticks the server said it deliberately did not send.
         resumed: ticks that resumes brought back.
+        published: ticks that the server took from users.
         tried: connections begun.
         opened: connections made.
         dropped: connections that users cut without a word.
@@ -98,6 +114,7 @@ class Tally(msgspec.Struct):
     received_bytes: int = 0
     skipped: int = 0
     resumed: int = 0
+    published: int = 0
     tried: int = 0
     opened: int = 0
     dropped: int = 0
@@ -158,7 +175,16 @@ class Tally(msgspec.Struct):
 
     def merge(self, other: Tally) -> None:
         """Add what others counted, or the same ones later."""
-        for name in ("ticks", "received_bytes", "skipped", "resumed", "tried", "opened", "dropped"):
+        for name in (
+            "ticks",
+            "received_bytes",
+            "skipped",
+            "resumed",
+            "published",
+            "tried",
+            "opened",
+            "dropped",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.codes = _sum(self.codes, other.codes)
         self.faults = _sum(self.faults, other.faults)

@@ -15,6 +15,7 @@ from feed.client.conversation import Conversation
 from feed.client.handshake import read_url
 from feed.client.transport import Disconnected
 from feed.clock import SystemClock
+from feed.errors import FeedError
 from feed.protocol.codec import encode
 from locustfiles.wire import Wire, dial
 
@@ -27,7 +28,7 @@ def discover(url: str, token: str | None, channels: Sequence[str]) -> list[str]:
     """Give the symbols of a feed: those it sends a snapshot of to whoever asks for everything.
 
     Raises:
-        ConnectionFailed, OSError, Disconnected: the feed cannot be asked.
+        FeedError: the feed cannot be asked, or has none.
     """
     wire = dial(read_url(url))
     conversation = Conversation(clock=SystemClock(), tell=lambda event: None)
@@ -42,11 +43,15 @@ def discover(url: str, token: str | None, channels: Sequence[str]) -> list[str]:
     wire.close()
     reading.join(1.0)
     wire.abort()
-    reading.get(timeout=1.0)
+    if not conversation.snapshots:
+        raise FeedError(f"there is no symbol to subscribe to ({reading.get(timeout=1.0)})")
     return sorted(conversation.snapshots)
 
 
-def _listen(wire: Wire, conversation: Conversation, token: str | None, channels: list[str]) -> None:
+def _listen(
+    wire: Wire, conversation: Conversation, token: str | None, channels: list[str]
+) -> FeedError | Disconnected:
+    """Ask for everything, read until the end, and give what it ended with."""
     try:
         while conversation.welcome is None:
             conversation.take(wire.receive())
@@ -56,10 +61,8 @@ def _listen(wire: Wire, conversation: Conversation, token: str | None, channels:
             wire.send(encode(command))
         while True:
             conversation.take(wire.receive())
-    except Disconnected as end:
-        if not conversation.snapshots:
-            raise
-        del end
+    except (FeedError, Disconnected) as end:
+        return end
 
 
 class Popularity:

@@ -28,8 +28,9 @@ class Watcher(FeedUser):
         return random.expovariate(float(RUN.given["acts_per_s"]))
 
     def on_start(self) -> None:
-        """Open the dashboard."""
+        """Open the dashboard, and look at it for a while."""
         self.open()
+        self.wait()
 
     def open(self) -> None:
         """Open a tab with a watchlist."""

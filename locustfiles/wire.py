@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
+import sys
 import time
 from contextlib import suppress
 from functools import cache
@@ -23,7 +25,7 @@ from feed.client.handshake import (
     new_key,
     request,
 )
-from feed.client.transport import MAX_MESSAGE_BYTES, Disconnected
+from feed.client.transport import MAX_MESSAGE_BYTES, Disconnected, reason_of
 from feed.codes import CloseCode
 from feed.protocol.frames import FrameError, Opcode, read_close
 
@@ -35,13 +37,21 @@ ABNORMAL: Final = 1006
 """What a connection ends with that ends without a close."""
 
 _CLOSE: Final = int(Opcode.CLOSE)
+_SO_TIMESTAMPNS: Final = 35
+"""Of <asm-generic/socket.h>; Python has no name for it."""
+
+_STAMP: Final = struct.Struct("qq")
+_STAMP_SPACE: Final = 64
 
 
 class Wire:
     """A connection whose handshake is done.
 
     Attributes:
-        read_ns: when the newest bytes were read.
+        arrived_ns: when the newest bytes came to this machine, as the kernel saw it where it
+            tells (on Linux, without TLS), else when they were read: how late we are at reading
+            is no part of a latency.
+        read_ns: when they were read.
         aborted: whether it was cut by us.
         full: whether the last read filled the buffer, so that there may be more.
     """
@@ -52,7 +62,9 @@ class Wire:
         "_messages",
         "_reader",
         "_socket",
+        "_stamped",
         "aborted",
+        "arrived_ns",
         "full",
         "read_ns",
     )
@@ -64,8 +76,9 @@ class Wire:
         self._ended: Disconnected | FrameError | None = None
         self.aborted = False
         self._count = len(early)
-        self.read_ns = time.time_ns()
+        self.read_ns = self.arrived_ns = time.time_ns()
         self.full = False
+        self._stamped = _stamp(sock)
         self._reader.room()[: len(early)] = early
         self._take(len(early))
 
@@ -90,12 +103,19 @@ class Wire:
 
     def _read(self) -> None:
         room = self._reader.room()
+        stamps: list[tuple[int, int, bytes]] = []
         try:
-            count = self._socket.recv_into(room)
+            if self._stamped:
+                count, stamps, _, _ = self._socket.recvmsg_into([room], _STAMP_SPACE)
+            else:
+                count = self._socket.recv_into(room)
         except OSError as error:
             self._ended = Disconnected(ABNORMAL, error.strerror or str(error))
             return
-        self.read_ns = time.time_ns()
+        self.read_ns = self.arrived_ns = time.time_ns()
+        if stamps:
+            seconds, nanoseconds = _STAMP.unpack(stamps[0][2])
+            self.arrived_ns = seconds * 1_000_000_000 + nanoseconds
         if count == 0:
             self._ended = Disconnected(ABNORMAL, "it ended without a close")
         self._count += count
@@ -150,22 +170,37 @@ def dial(
         receive_buffer_bytes: a small one lets the server feel at once that nobody reads.
 
     Raises:
-        ConnectionFailed: the server answered, but opened no WebSocket.
-        OSError: the connection cannot be made; a TimeoutError when nothing answers.
+        ConnectionFailed: it cannot be opened.
     """
-    sock = socket.create_connection((address.host, address.port), OPEN_LIMIT_S)
     try:
-        if receive_buffer_bytes is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if address.secure:
-            sock = _trusted().wrap_socket(sock, server_hostname=address.host)
-        early = _shake_hands(sock, address)
-        sock.settimeout(None)
-        return Wire(sock, early, read_bytes)
-    except BaseException:
-        sock.close()
-        raise
+        sock = socket.create_connection((address.host, address.port), OPEN_LIMIT_S)
+        try:
+            if receive_buffer_bytes is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if address.secure:
+                sock = _trusted().wrap_socket(sock, server_hostname=address.host)
+            early = _shake_hands(sock, address)
+        except BaseException:
+            sock.close()
+            raise
+    except TimeoutError:
+        raise failed(address, f"no answer within {OPEN_LIMIT_S:g} s") from None
+    except OSError as error:
+        raise failed(address, reason_of(error)) from None
+    sock.settimeout(None)
+    return Wire(sock, early, read_bytes)
+
+
+def _stamp(sock: socket.socket) -> bool:
+    """Ask the kernel to say when bytes came; tells whether it will."""
+    if sys.platform != "linux" or isinstance(sock, ssl.SSLSocket):
+        return False
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True
 
 
 @cache

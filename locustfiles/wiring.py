@@ -18,7 +18,6 @@ from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
-from feed.client.transport import Disconnected
 from feed.errors import FeedError, SettingError
 from locustfiles import options, report, rows
 from locustfiles.crosscheck import Counts, check, scrape
@@ -54,7 +53,8 @@ class Wiring:
         try:
             options.read(vars(environment.parsed_options))
         except SettingError as error:
-            sys.exit(f"locust: error: {error}")
+            print(f"locust: error: {error}", file=sys.stderr)
+            sys.exit(2)
         runner = environment.runner
         if isinstance(runner, MasterRunner):
             runner.register_message("feed-settled", self._on_settled)
@@ -70,15 +70,24 @@ class Wiring:
                 RUN.universe = given["feed_universe"]
             else:
                 RUN.universe = given["feed_universe"] = self._universe(environment)
-        except (FeedError, OSError, Disconnected) as error:
-            log.error("%s", error)
-            RUN.universe = given["feed_universe"] = []
+        except FeedError as error:
+            self._give_up(environment, error)
+            return
         self._young_gaps = 0
         self._judged = False
         self._settled.clear()
         if not isinstance(runner, WorkerRunner):
             self._before = self._first_scrape(environment)
         self._beating = gevent.spawn(self._beat, environment)
+
+    def _give_up(self, environment: Any, error: Exception) -> None:
+        """End a run that cannot begin."""
+        self._lines = [f"bad: the run cannot begin: {error}"]
+        environment.process_exit_code = 1
+        runner = environment.runner
+        gevent.spawn(runner.quit if environment.parsed_options.headless else runner.stop)
+        if not environment.parsed_options.headless:
+            self.quit()
 
     def _universe(self, environment: Any) -> list[str]:
         named, token = RUN.options.universe, RUN.options.token
@@ -102,8 +111,8 @@ class Wiring:
         return scrape(url, RUN.options.token)
 
     def spawning_complete(self, **_: Any) -> None:
-        """Count what comes from here on as the steady rate."""
-        RUN.steady = True
+        """Take note that all users have started, so that the steady rate can begin."""
+        RUN.spawned = True
 
     # Every second
 
@@ -174,7 +183,7 @@ class Wiring:
 
     def _leave(self, environment: Any) -> None:
         self._count(environment)
-        RUN.steady = False
+        RUN.spawned = False
         leaving = Group()
         for user in list(RUN.users):
             leaving.spawn(user.on_stop)

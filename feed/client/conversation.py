@@ -28,6 +28,7 @@ from feed.protocol.codec import decode
 from feed.protocol.messages import (
     PROTOCOL_VERSION,
     Authenticate,
+    Authenticated,
     Closing,
     Command,
     ErrorMessage,
@@ -216,7 +217,7 @@ class Conversation:
             case Heartbeat():
                 self.sources = message.sources
                 self.heartbeats += 1
-            case Notice() | Closing() | Pong():
+            case Authenticated() | Notice() | Closing() | Pong():
                 self._tell(message)
 
     def _greet(self, welcome: Welcome) -> None:

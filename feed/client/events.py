@@ -1,7 +1,7 @@
 """What a connection tells beside its ticks.
 
-The server's own `Snapshot`, `Skipped`, `Resumed`, `Notice`, `ErrorMessage`, `Closing` and `Pong`
-(feed.protocol) are events too, as they arrived.
+The server's own `Authenticated`, `Snapshot`, `Skipped`, `Resumed`, `Notice`, `ErrorMessage`,
+`Closing` and `Pong` (feed.protocol) are events too, as they arrived.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from feed.protocol.messages import (
+    Authenticated,
     Closing,
     ErrorMessage,
     Notice,
@@ -23,6 +24,7 @@ from feed.protocol.messages import (
 )
 
 __all__ = [
+    "Authenticated",
     "Closing",
     "Disconnect",
     "Disorder",
@@ -110,6 +112,7 @@ Event = (
     | ErrorMessage
     | Closing
     | Pong
+    | Authenticated
 )
 
 

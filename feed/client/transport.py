@@ -109,7 +109,7 @@ class Socket(asyncio.BufferedProtocol):
         self._tcp.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(_ABNORMAL, _say(exc) if isinstance(exc, OSError) else "connection lost")
+        self._end(_ABNORMAL, reason_of(exc) if isinstance(exc, OSError) else "connection lost")
         self._lost.set_result(None)
         self._open(exc or ConnectionResetError())
 
@@ -227,7 +227,7 @@ async def dial(
     except TimeoutError:
         raise failed(address, f"no answer within {timeout_s:g} s") from None
     except OSError as error:
-        raise failed(address, _say(error)) from None
+        raise failed(address, reason_of(error)) from None
 
 
 async def _open(address: Address, tls: ssl.SSLContext | None) -> Socket:
@@ -243,7 +243,7 @@ async def _open(address: Address, tls: ssl.SSLContext | None) -> Socket:
     return link
 
 
-def _say(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
     """Say in a few words why a connection was not made or did not last."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate is not trusted: {error.verify_message}"

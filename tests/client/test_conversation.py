@@ -9,6 +9,7 @@ from feed.errors import MessageError
 from feed.protocol.codec import encode
 from feed.protocol.messages import (
     Authenticate,
+    Authenticated,
     ErrorMessage,
     Heartbeat,
     Notice,
@@ -225,9 +226,12 @@ def test_an_error_that_answers_no_command_is_an_event(talk: Talk) -> None:
     assert talk.told == [error]
 
 
-def test_a_pong_is_an_event(talk: Talk) -> None:
-    talk.hear(Pong(5, id=3))
-    assert talk.told == [Pong(5, id=3)]
+@pytest.mark.parametrize("message", [Pong(5, id=3), Authenticated("desk-2")])
+def test_what_only_the_program_can_make_use_of_is_an_event(
+    talk: Talk, message: Pong | Authenticated
+) -> None:
+    talk.hear(message)
+    assert talk.told == [message]
 
 
 def test_snapshots_and_the_state_of_sources_are_kept_and_another_epoch_ends_them(

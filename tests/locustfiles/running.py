@@ -17,6 +17,12 @@ LIMIT_S = 50.0
 SECONDS = 5
 
 
+def installed() -> None:
+    """Skip a test where there is no Locust."""
+    if importlib.util.find_spec("locust") is None:
+        pytest.skip("the extra 'load' is not installed")
+
+
 @dataclass
 class Done:
     """A run that has ended.
@@ -44,8 +50,7 @@ class Running:
     """A run that has begun."""
 
     def __init__(self, scenario: str, url: str, prefix: Path, *options: str, users: int) -> None:
-        if importlib.util.find_spec("locust") is None:
-            pytest.skip("the extra 'load' is not installed")
+        installed()
         self._prefix = prefix
         file = ROOT / "locustfiles" / f"{scenario}.py"
         command = [sys.executable, "-m", "locust", "-f", str(file), "--headless", "-H", url]

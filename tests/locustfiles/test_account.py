@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from feed.protocol.codec import encode
+from feed.protocol.messages import (
+    Authenticated,
+    Command,
+    ErrorMessage,
+    Heartbeat,
+    Pong,
+    Rejection,
+    Resumed,
+    Skipped,
+    Snapshot,
+    Subscribe,
+    Subscribed,
+    Welcome,
+)
+from feed.ticks import Quote, Trade
+from locustfiles.account import Account
+from locustfiles.clock_offset import ClockOffset
+from locustfiles.options import Options
+from locustfiles.tally import RESUMED_AGE, TICK_LATENCY, Tally
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.at_s = 0.0
+
+    def now_ns(self) -> int:
+        return int(self.at_s * 1e9)
+
+    def monotonic_s(self) -> float:
+        return self.at_s
+
+
+class User:
+    """An account, and what it was told."""
+
+    def __init__(self, *expected: str) -> None:
+        self.tally, self.clock, self.done = Tally(), Clock(), list[tuple[str, float]]()
+        self.own = Account(
+            self.tally,
+            Options(channels=["quotes"], delayed_ms=500.0),
+            ClockOffset(),
+            self.clock,
+            figure=TICK_LATENCY,
+            expected=frozenset(expected),
+            done=lambda name, seconds: self.done.append((name, seconds)),
+        )
+
+    def greet(self) -> list[Command]:
+        self.own.opened()
+        self.hear(Welcome(1, "s", "e", 1.0, "none"))
+        return self.own.returning(None)
+
+    def hear(self, *messages: object) -> None:
+        self.own.take([encode(each) for each in messages], self.clock.now_ns())
+
+    def subscribe(self, *symbols: str) -> list[str] | None:
+        changes = self.own.subscribe(list(symbols), symbols)
+        (change,) = changes
+        self.hear(Subscribed({"quotes": list(symbols)}, id=change.id))
+        return self.own.settle(changes)
+
+
+def quote(seq: int, symbol: str = "A", ts_out: int = 0) -> Quote:
+    return Quote(symbol, seq, 1, 1.0, 1, 1.5, 1, ts_out)
+
+
+@pytest.fixture
+def user() -> User:
+    found = User()
+    found.greet()
+    found.subscribe("A")
+    return found
+
+
+def test_ticks_are_counted_by_their_age(user: User) -> None:
+    user.clock.at_s = 0.25
+    user.hear(quote(1), quote(2))
+    assert user.tally.ticks == 2
+    assert user.tally.histogram(TICK_LATENCY).percentile_ms(0.5) == pytest.approx(250, rel=0.02)
+    assert not user.tally.faults
+
+
+@pytest.mark.parametrize(
+    ("messages", "faults"),
+    [
+        ((quote(1), quote(3)), {"gap": 1}),
+        ((quote(1), Skipped("quotes", "A", 2, 2, 1, "conflated"), quote(3)), {}),
+        ((quote(1), quote(1)), {"duplicate": 1}),
+        ((quote(1), quote(3), quote(2)), {"gap": 0, "reordered": 1}),
+        ((quote(1, "B"), quote(5, "B")), {"foreign": 2}),
+        ((Trade("A", 1, 1, 1.0, 1, 0),), {"foreign": 1}),
+        ((quote(1, ts_out=-600_000_000),), {"delayed": 1}),
+        ((ErrorMessage("bad_message", "what"),), {"refused": 1}),
+        ((Resumed("quotes", "A", 1, 3, complete=False),), {}),
+        ((quote(1), Resumed("quotes", "A", 2, 3, complete=False)), {"lost": 2}),
+    ],
+)
+def test_each_fault_has_its_name(
+    user: User, messages: tuple[object, ...], faults: dict[str, int]
+) -> None:
+    user.hear(*messages)
+    assert user.tally.faults == faults
+
+
+def test_what_a_user_provokes_is_no_fault() -> None:
+    user = User("delayed", "lost")
+    user.greet()
+    user.subscribe("A")
+    user.hear(quote(1, ts_out=-(10**12)), Resumed("quotes", "A", 2, 3, complete=False))
+    assert not user.tally.faults
+
+
+def test_snapshots_are_complete_with_the_last_one() -> None:
+    user = User()
+    user.greet()
+    user.own.await_all("snapshot")
+    user.subscribe("A", "B")
+    user.clock.at_s = 2.0
+    user.hear(Snapshot("A", {"quotes": 0}))
+    assert user.done == []
+    user.hear(Snapshot("B", {"quotes": 0}))
+    assert user.done == [("snapshot", 2.0)]
+
+
+def test_resumed_ticks_are_not_taken_for_late_ones(user: User) -> None:
+    user.hear(quote(1))
+    user.clock.at_s = 9.0
+    user.own.await_all("recover")
+    (command,) = user.greet()
+    assert isinstance(command, Subscribe)
+    assert command.resume is not None
+    assert command.resume.quotes == {"A": 1}
+    user.hear(quote(2), quote(3), Resumed("quotes", "A", 2, 3, complete=True))
+    user.hear(quote(4, ts_out=9 * 10**9))
+    assert user.tally.histogram(RESUMED_AGE).total == 2
+    assert user.tally.resumed == 2
+    assert user.tally.histogram(TICK_LATENCY).total == 2
+    assert not user.tally.faults
+    assert user.done[-1][0] == "recover"
+
+
+def test_answers_that_refuse_are_told_and_no_answer_is_none(user: User) -> None:
+    changes = user.own.subscribe(["X", "Y"], [])
+    assert user.own.settle(changes) is None
+    rejected = [Rejection("X", "unknown_symbol", "no source publishes X")]
+    user.hear(Subscribed({}, id=changes[0].id, rejected=rejected))
+    assert user.own.settle(changes) == ["no source publishes X"]
+
+
+def test_a_heart_that_stands_still_is_told_once_in_a_while(user: User) -> None:
+    tell: Callable[[], str | None] = user.own.stale
+    user.clock.at_s = 2.9
+    assert tell() is None
+    user.hear(Heartbeat(1, 0, 0.0, {}))
+    assert tell() is None
+    user.clock.at_s = 6.0
+    assert tell() == "session s: none for 3.1 s"
+    assert tell() is None
+
+
+def test_a_pong_tells_the_time_and_being_known_takes_time(user: User) -> None:
+    user.clock.at_s = 0.004
+    user.hear(Pong(1_000, id=0), Authenticated("desk-2"))
+    assert user.tally.histogram("ping").percentile_ms(1.0) == pytest.approx(4.0, rel=0.02)
+    assert user.done[-1] == ("authenticate", 0.004)
