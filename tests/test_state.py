@@ -13,6 +13,7 @@ from feed.errors import StateError
 from feed.hub.hub import Hub
 from feed.hub.stream import Stream
 from feed.hub.tickerplant import Tickerplant
+from feed.protocol.codec import tick_of
 from feed.state import State
 from feed.ticks import Tick
 from tests.fakes import FakeClock, quote, trade
@@ -47,7 +48,7 @@ class Feed:
 
     def seqs(self, symbol: str) -> list[int]:
         stream = self.hub.index.find("quotes", symbol)
-        return [tick.seq for tick in stream.recent if not isinstance(tick, bytes)] if stream else []
+        return [tick_of(own).seq for own in stream.recent] if stream else []
 
 
 def test_after_a_stop_in_good_order_the_numbering_goes_on(tmp_path: Path) -> None:

@@ -297,15 +297,16 @@ static PyObject *stamp(PyObject *module, PyObject *args) {
     return streams;
 }
 
-static int keep_one(PyObject *tick, PyObject *stream, PyObject *wanted, PyObject *heard, PyObject *events) {
+static int keep_one(PyObject *tick, PyObject *stream, PyObject *pack, PyObject *wanted, PyObject *heard, PyObject *events) {
     if (!is_stream(stream)) return -1;
     Py_XSETREF(OF_STREAM(stream, LAST), Py_NewRef(tick));
     if (OF_STREAM(stream, IS_EVENT) == Py_True && PyList_Append(events, tick) < 0) return -1;
     PyObject *takers = OF_STREAM(stream, TAKERS);
     if (!PyTuple_Check(takers) || PyTuple_GET_SIZE(takers))
         return PyList_Append(wanted, tick) < 0 ? -1 : PyList_Append(heard, stream);
-    PyObject *kept = PyObject_CallOneArg(OF_STREAM(stream, KEEP), tick);
-    Py_XDECREF(kept);
+    PyObject *packed = PyObject_CallOneArg(pack, tick);
+    PyObject *kept = packed ? PyObject_CallOneArg(OF_STREAM(stream, KEEP), packed) : NULL;
+    Py_XDECREF(packed), Py_XDECREF(kept);
     return kept ? 0 : -1;
 }
 
@@ -315,13 +316,13 @@ static int same_length(PyObject *one, PyObject *other) {
 }
 
 static PyObject *keep(PyObject *module, PyObject *args) {
-    PyObject *ticks, *streams;
-    if (!PyArg_ParseTuple(args, "O!O!", &PyList_Type, &ticks, &PyList_Type, &streams)) return NULL;
+    PyObject *ticks, *streams, *pack;
+    if (!PyArg_ParseTuple(args, "O!O!O", &PyList_Type, &ticks, &PyList_Type, &streams, &pack)) return NULL;
     if (!same_length(ticks, streams)) return NULL;
     PyObject *wanted = PyList_New(0), *heard = PyList_New(0), *events = PyList_New(0);
     int failed = !wanted || !heard || !events;
     for (Py_ssize_t i = 0; !failed && i < PyList_GET_SIZE(ticks); i++)
-        failed = keep_one(PyList_GET_ITEM(ticks, i), PyList_GET_ITEM(streams, i), wanted, heard, events) < 0;
+        failed = keep_one(PyList_GET_ITEM(ticks, i), PyList_GET_ITEM(streams, i), pack, wanted, heard, events) < 0;
     if (!failed) return Py_BuildValue("NNN", wanted, heard, events);
     Py_XDECREF(wanted), Py_XDECREF(heard), Py_XDECREF(events);
     return NULL;

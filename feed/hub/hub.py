@@ -17,7 +17,7 @@ from feed.hub.last_values import LastValues
 from feed.hub.path import fan_out, keep
 from feed.hub.stream import Stream
 from feed.metrics import Metrics
-from feed.protocol.codec import encode_ticks
+from feed.protocol.codec import encode_ticks, pack_tick
 from feed.ticks import Tick, Trade
 
 
@@ -60,7 +60,7 @@ class Hub:
         Args:
             streams: of each tick, its own.
         """
-        wanted, heard, events = keep(ticks, streams)
+        wanted, heard, events = keep(ticks, streams, pack_tick)
         for trade in events:
             self.last_values.count(cast(Trade, trade))
         if wanted:

@@ -43,8 +43,13 @@ def stamp(
     return streams
 
 
-def keep(ticks: list[Tick], streams: list[Stream]) -> tuple[list[Tick], list[Stream], list[Tick]]:
+def keep(
+    ticks: list[Tick], streams: list[Stream], pack: Callable[[Tick], bytes]
+) -> tuple[list[Tick], list[Stream], list[Tick]]:
     """Make each tick its stream's newest, and keep those that nobody hears in the journal.
+
+    Args:
+        pack: gives what is kept of a tick.
 
     Returns:
         The ticks that somebody hears, the stream of each, and the events (trades) among all.
@@ -60,7 +65,7 @@ def keep(ticks: list[Tick], streams: list[Stream]) -> tuple[list[Tick], list[Str
             wanted.append(tick)
             heard.append(stream)
         else:
-            stream.keep(tick)
+            stream.keep(pack(tick))
     return wanted, heard, events
 
 

@@ -10,10 +10,7 @@ from feed.ticks import EVENT_CHANNELS, Tick
 if TYPE_CHECKING:
     from feed.hub.cohort import Cohort
 
-Kept = Tick | bytes
-"""A tick in the journal: as it is, or as it went out."""
-
-_NONE: Final[deque[Kept]] = deque(maxlen=0)
+_NONE: Final[deque[bytes]] = deque(maxlen=0)
 _KEEP_NONE: Final = _NONE.append
 
 
@@ -23,7 +20,8 @@ class Stream:
     Attributes:
         seq: of the newest tick; 0 before the first.
         last: the newest tick, or None.
-        recent: the newest ticks, as many as the journal keeps, oldest first; none is missing.
+        recent: the newest ticks, as many as the journal keeps, oldest first, none missing: each
+            as it went out, or packed.
         keep: the append of `recent`.
         is_event: whether each tick counts (trades), or a newer one replaces it.
         cohorts: those that are owed each tick; kept by the index.

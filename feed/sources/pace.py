@@ -83,7 +83,7 @@ class Pacer:
         while row < len(block):
             due = self._rows_due(block)
             if due <= row:
-                await self._sleep(max(-self._late_s(int(block.times[row])), MIN_SLEEP_S))
+                await self._wait_for(block, row)
                 continue
             self._lag_s = max(0.0, self._late_s(int(block.times[row])))
             stop = min(due, row + BURST_TICKS)
@@ -91,7 +91,13 @@ class Pacer:
             self._ts_event = int(block.ts_event[stop - 1])
             self._ticks += stop - row
             row = stop
-            await self._sleep(0)
+            if stop < due or row == len(block):
+                await self._sleep(0)
+            else:  # not at once, though by now something may be due: that would be one send a tick
+                await self._wait_for(block, row)
+
+    async def _wait_for(self, block: TickBlock, row: int) -> None:
+        await self._sleep(max(-self._late_s(int(block.times[row])), MIN_SLEEP_S))
 
     def _rows_due(self, block: TickBlock) -> int:
         if not self._speed:

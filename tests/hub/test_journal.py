@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from feed.hub.index import Index
 from feed.hub.journal import TICK_BYTES, Journal
-from feed.protocol.codec import encode
+from feed.protocol.codec import encode, pack_tick
 from feed.ticks import Tick
 from tests.fakes import quote
 
@@ -25,7 +25,9 @@ class Kept:
             stream = self.index.stream_of(tick)
             stream.seq += 1
             tick.seq = stream.seq
-            stream.keep(encode(tick) if tick.seq % 3 else tick)  # somebody listens now and then
+            stream.keep(
+                (encode if tick.seq % 3 else pack_tick)(tick)
+            )  # somebody listens now and then
         self.journal.count(len(ticks))
 
     def seqs(self, symbol: str, first_seq: int, count: int = 10_000) -> list[int] | None:

@@ -13,7 +13,7 @@ import pytest
 from feed.hub import path
 from feed.hub.index import Index
 from feed.hub.stream import Stream
-from feed.protocol.codec import encode
+from feed.protocol.codec import pack_tick
 from feed.ticks import Tick
 from tests.fakes import frames, quote, trade
 
@@ -74,7 +74,7 @@ def test_a_burst_is_numbered_per_stream_and_stamped(own: Path) -> None:
 
 
 @both
-def test_ticks_that_nobody_hears_are_kept_as_they_are(own: Path) -> None:
+def test_ticks_that_nobody_hears_are_kept_packed(own: Path) -> None:
     index = Index()
     ticks: list[Tick] = [quote("A"), quote("B"), trade("B"), trade("A")]
     streams = own.stamp(ticks, index.by_kind, index.stream_of, 5)
@@ -83,11 +83,11 @@ def test_ticks_that_nobody_hears_are_kept_as_they_are(own: Path) -> None:
         stream.keep = kept.append
     streams[1].takers = None
     streams[2].takers = (own.pending(batched=False),)
-    wanted, heard, events = own.keep(ticks, streams)
+    wanted, heard, events = own.keep(ticks, streams, pack_tick)
     assert [id(tick) for tick in wanted] == [id(ticks[1]), id(ticks[2])]
     assert heard == streams[1:3]
     assert [id(tick) for tick in events] == [id(ticks[2]), id(ticks[3])]
-    assert [id(tick) for tick in kept] == [id(ticks[0]), id(ticks[3])]
+    assert kept == [pack_tick(ticks[0]), pack_tick(ticks[3])]
     assert [stream.last for stream in streams] == ticks
 
 
@@ -120,7 +120,7 @@ def test_takers_that_have_changed_are_found_again(own: Path) -> None:
 @both
 def test_each_tick_has_its_stream(own: Path) -> None:
     with pytest.raises(ValueError, match=r"stream|zip"):
-        own.keep([quote()], [])
+        own.keep([quote()], [], pack_tick)
     with pytest.raises(ValueError, match=r"stream|zip"):
         own.fan_out([b"x", b"y"], [stream_with()])
 
@@ -145,7 +145,7 @@ def test_what_is_in_c_refuses_what_it_cannot_read() -> None:
         lambda: IN_C.fan_out([b"x"], [None]),
         lambda: IN_C.fan_out([b"x"], [stream_with(None)]),
         lambda: IN_C.fan_out([b"x"], [broken]),
-        lambda: IN_C.keep([quote()], [object()]),
+        lambda: IN_C.keep([quote()], [object()], pack_tick),
         lambda: IN_C.stamp([1], {int: {}}, None, 5),
         lambda: IN_C.stamp([quote()], {}, None, 5),
         lambda: IN_C.stamp([quote("A")], {type(quote()): {"A": 7}}, None, 5),
@@ -169,11 +169,11 @@ def test_what_is_in_c_holds_on_to_nothing() -> None:
     for stream in streams:
         stream.takers = (pending, pending)
         stream.keep = len
-    IN_C.keep(ticks, streams)
+    IN_C.keep(ticks, streams, pack_tick)
     before = counts()
     for _ in range(10):
         IN_C.stamp(ticks, index.by_kind, index.stream_of, 6)
-        IN_C.keep(ticks, streams)
+        IN_C.keep(ticks, streams, pack_tick)
         IN_C.fan_out([payload, payload], streams)
         pending.payloads()
         pending.send({"nobody": len})
@@ -181,6 +181,5 @@ def test_what_is_in_c_holds_on_to_nothing() -> None:
     assert counts() == before
     IN_C.fan_out([payload], streams[:1])
     assert sys.getrefcount(payload) > before[-2]
-    encode(ticks[0])
     pending.clear()
     assert counts() == before

@@ -16,13 +16,17 @@ from feed.protocol.codec import (
     decode,
     encode,
     encode_ticks,
+    pack_tick,
+    payload_of,
     read_command,
     read_lines,
     read_ticks,
+    tick_of,
 )
 from feed.protocol.messages import AnyCommand, Ping, Subscribe
 from feed.protocol.newticks import NewTrade
 from feed.ticks import Bar, Quote, Status, Tick, Trade
+from tests.fakes import quote, trade
 
 SHOWN = frozenset(string.printable) - frozenset("\r\n\t\v\f")
 
@@ -201,3 +205,11 @@ def test_a_document_of_ticks_is_an_object_or_a_list(data: bytes) -> None:
 def test_a_document_of_one_tick_is_a_list_of_one() -> None:
     assert read_ticks(b'{"price":1}') == [{"price": 1}]
     assert read_ticks(b'[{"price":NaN},2]')[1] == 2
+
+
+@pytest.mark.parametrize("tick", [quote(), trade(), Status("A", 3, 4, "halted", '{"', 5)])
+def test_a_packed_tick_is_the_same_tick_and_goes_out_as_the_same_bytes(tick: Tick) -> None:
+    for kept in (encode(tick), pack_tick(tick)):
+        assert tick_of(kept) == tick
+        assert payload_of(kept) == encode(tick)
+    assert len(pack_tick(tick)) < len(encode(tick))

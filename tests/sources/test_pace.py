@@ -108,7 +108,20 @@ def test_overdue_ticks_go_out_at_once_in_bursts_that_let_others_run() -> None:
     pacer = Pacer(lambda burst: bursts.append(len(burst)), speed=1, clock=time, sleep=time.sleep)
     asyncio.run(pacer.play(trades(times)))
     assert bursts == [1, BURST_TICKS, BURST_TICKS, 5]
-    assert time.sleeps == [0, 0.001, 0, 0, 0]
+    assert time.sleeps == [0.001, 0, 0, 0]
+
+
+def test_ticks_that_come_due_while_others_go_out_wait_for_the_next_millisecond() -> None:
+    time, bursts = FakeTime(), list[int]()
+
+    def publish(burst: list[Tick]) -> None:
+        bursts.append(len(burst))
+        time.now_s += 0.0004
+
+    pacer = Pacer(publish, speed=1, clock=time, sleep=time.sleep)
+    asyncio.run(pacer.play(trades([i * MS // 10 for i in range(100)])))
+    assert len(bursts) < 12
+    assert max(time.sleeps) == 0.001
 
 
 def test_speed_0_never_waits_but_yields_after_every_burst() -> None:
