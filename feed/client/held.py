@@ -34,6 +34,16 @@ class Held:
         """Give the ticks of a kind."""
         return self._rings[kind].columns
 
+    def newer(self, kind: type, total: int) -> tuple[Columns, int]:
+        """Give the ticks of a kind that came after so many, and how many have come by now.
+
+        It is for the thread that takes them in.
+        """
+        ring = self._rings[kind]
+        columns = ring.columns
+        fresh = min(ring.total - total, len(columns))
+        return columns.take(slice(len(columns) - fresh, None)), ring.total
+
     def by_channel(self) -> list[tuple[str, Ring]]:
         """Give the rings that hold anything, by channel."""
         return [(CHANNEL_OF[kind], ring) for kind, ring in self._rings.items() if len(ring)]

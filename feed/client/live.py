@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Coroutine
+from html import escape
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from feed.client.aio import Connection, Strings, connect
 from feed.client.held import Held
 from feed.client.stats import Stats
 from feed.client.worker import Worker
-from feed.errors import SettingError
+from feed.errors import MissingExtraError, SettingError
 from feed.protocol.messages import Rejection, Subscribed
 from feed.tape.frames import bars_frame, frame, last_frame
 from feed.tape.ring import Columns, Symbols, columns_of
@@ -17,6 +19,9 @@ from feed.ticks import CHANNEL_OF, Bar, Quote, Status, Trade
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from feed.client.sheet import Sheet
+    from feed.client.widget import LiveWidget
 
 MAX_TICKS: Final = 1_000_000
 
@@ -74,9 +79,8 @@ class Live:
         self._finish()
 
     def __repr__(self) -> str:
-        state = "live" if self.connected else "connecting" if self._worker.running else "closed"
         held = ", ".join(f"{len(ring):,} {name}" for name, ring in self._held.by_channel())
-        return f"<feed.Live {self._name} {state}: {held or 'no ticks yet'}>"
+        return f"<feed.Live {self._name} {self.state}: {held or 'no ticks yet'}>"
 
     # Ticks
 
@@ -110,6 +114,10 @@ class Live:
     def last(self) -> pd.DataFrame:
         """The newest quote and trade of each symbol, one row per symbol, snapshots included."""
         self._check()
+        return self._last
+
+    @property
+    def _last(self) -> pd.DataFrame:
         return last_frame(self._newest(Quote), self._newest(Trade))
 
     def wait(self, n: int | None = None, seconds: float | None = None) -> int:
@@ -122,7 +130,11 @@ class Live:
         """
         if n is None and seconds is None:
             raise SettingError("n", "or seconds must be given")
-        came = self._held.wait(n, seconds, lambda: self._connection.all_ended)
+        try:
+            came = self._held.wait(n, seconds, lambda: self._connection.all_ended)
+        except KeyboardInterrupt:
+            del self  # or the notebook's traceback of it would keep this alive
+            raise
         self._check()
         return came
 
@@ -154,6 +166,11 @@ class Live:
         return self._worker.running and self._connection.connected
 
     @property
+    def state(self) -> str:
+        """In a word: live, connecting or closed."""
+        return "live" if self.connected else "connecting" if self._worker.running else "closed"
+
+    @property
     def stats(self) -> Stats:
         """Counts and latencies since the first connection."""
         return self._connection.stats
@@ -167,6 +184,38 @@ class Live:
     def symbols(self) -> list[str]:
         """The symbols of which ticks have come, sorted."""
         return sorted(self._held.symbols)
+
+    # In a notebook
+
+    def widget(self, rate: float = 15.0) -> LiveWidget:
+        """Show a live table and chart, in a notebook: the last expression of a cell.
+
+        Args:
+            rate: updates per second, at most.
+
+        Raises:
+            MissingExtraError: the extra `notebook` is not installed.
+        """
+        if not 0.1 <= rate <= 60:
+            raise SettingError("rate", f"must be a number from 0.1 to 60, was {rate}")
+        try:
+            from feed.client.widget import LiveWidget
+        except ImportError:
+            raise MissingExtraError("notebook", "live.widget()") from None
+        return LiveWidget(self, rate)
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>{self._last.to_html(max_rows=60, na_rep='–')}"
+
+    def new_sheet(self) -> Sheet:
+        """Make what a widget shows of this."""
+        from feed.client.sheet import Sheet
+
+        return Sheet(self._held, lambda: self._connection.snapshots)
+
+    def run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        """Run something in the background thread until this is closed; gives what stops it."""
+        return self._worker.run(main)
 
     def _frame(self, kind: type) -> pd.DataFrame:
         self._check()

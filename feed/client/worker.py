@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from feed.client.aio import Connection
 from feed.errors import ConnectionFailed
@@ -48,13 +48,14 @@ class Worker:
         self._loop = asyncio.new_event_loop()
         self._opened: Future[None] = Future()
         self._stopping = False
+        self._over = False
         self._reading: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, name="feed-live", daemon=True)
 
     @property
     def running(self) -> bool:
         """Whether more ticks may come."""
-        return self._thread.is_alive()
+        return self._thread.is_alive() and not self._over
 
     def start(self) -> None:
         """Start the thread, and wait until the connection is made and subscribed.
@@ -73,7 +74,7 @@ class Worker:
         """Close the connection and end the thread; from any thread, any number of times."""
         self._stopping = True
         self.post(self._cancel)
-        if self.running and threading.current_thread() is not self._thread:
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(STOP_TIMEOUT_S)
 
     def call(self, command: Callable[[], Awaitable[_T]]) -> _T:
@@ -86,6 +87,20 @@ class Worker:
             with suppress(CancelledError, RuntimeError):  # it has just ended
                 return asyncio.run_coroutine_threadsafe(_awaited(command), self._loop).result()
         raise self.failure or ConnectionFailed(CLOSED)
+
+    def run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        """Run something in the thread's loop beside the reading; gives what stops it.
+
+        It is cancelled when the connection ends.
+        """
+        tasks: list[asyncio.Task[None]] = []
+        self.post(lambda: tasks.append(self._loop.create_task(main())))
+
+        def cancel() -> None:
+            for task in tasks:
+                task.cancel()
+
+        return lambda: self.post(cancel)
 
     def post(self, call: Callable[[], None]) -> None:
         """Let the thread's loop call something soon, if it still runs."""
@@ -110,6 +125,7 @@ class Worker:
         except BaseException as error:
             self._fail(error)
         finally:
+            self._over = True
             self._ended()
 
     def _fail(self, error: BaseException) -> None:

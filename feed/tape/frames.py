@@ -100,15 +100,20 @@ def times_of(ns: NDArray[Any]) -> pd.DatetimeIndex:
 
 def _frame(columns: Columns, arrays: dict[str, NDArray[Any]]) -> pd.DataFrame:
     values: dict[str, Any] = dict(arrays)
-    values["symbol"] = pd.Categorical.from_codes(
-        arrays["symbol"],
-        pd.Index(columns.names, dtype=object if not columns.names else None),
-        validate=False,
-    )
+    values["symbol"] = _categorical(arrays["symbol"], columns.names)
     if "ts_out" in arrays:
         values["ts_out"] = times_of(arrays["ts_out"])
     index = times_of(columns["ts_event"]).rename("ts_event")
     return _on_write_copied(pd.DataFrame(values, index=index, copy=False))
+
+
+def _categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical:
+    """Give symbols as categories in alphabetical order, so that groups come in it, too."""
+    order = np.argsort(np.array(names, dtype=object))
+    ranks = np.empty(len(names), np.int32)
+    ranks[order] = np.arange(len(names), dtype=np.int32)
+    categories = pd.Index([names[place] for place in order], dtype="str")
+    return pd.Categorical.from_codes(ranks[codes], categories, validate=False)
 
 
 def _on_write_copied(shared: pd.DataFrame) -> pd.DataFrame:

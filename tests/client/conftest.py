@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import repeat
+from typing import Any
 
 import pytest
 
+from feed.client import live as live_module
 from feed.client.aio import Connection
+from feed.client.live import Live
 from feed.client.transport import Disconnected
 from feed.protocol.codec import encode, read_command
 from feed.protocol.messages import (
@@ -22,6 +26,7 @@ from feed.protocol.messages import (
     Unsubscribe,
     Welcome,
 )
+from feed.ticks import Tick
 
 
 class FakeTransport:
@@ -131,3 +136,44 @@ def run() -> Callable[[Awaitable[None]], None]:
         asyncio.run(checked(), debug=True)
 
     return run
+
+
+class LiveFeed:
+    """A Live and the transport it reads."""
+
+    def __init__(self, live: Live, transport: Any) -> None:
+        self.live = live
+        self.transport = transport
+        self._given = 0
+
+    def tell(self, message: object) -> None:
+        self.live._worker.post(lambda: self.transport.tell(message))
+
+    def give(self, *ticks: Tick) -> None:
+        """Send ticks, and wait until they are held."""
+        self._given += len(ticks)
+        self.tell(list(ticks))
+        while self.live._held.count < self._given:
+            self.live.wait(seconds=0.01)
+
+
+@pytest.fixture
+def running(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., LiveFeed]]:
+    lives: weakref.WeakSet[Live] = weakref.WeakSet()
+
+    def start(symbols: list[str] | None = None, **options: Any) -> LiveFeed:
+        transport = FakeTransport()
+
+        def connect(url: str, symbols: list[str], **_: Any) -> Any:
+            return Lines(transport).connect(symbols=symbols)
+
+        monkeypatch.setattr(live_module, "connect", connect)
+        live = Live("ws://feed", symbols or ["A"], **options)
+        lives.add(live)
+        return LiveFeed(live, transport)
+
+    yield start
+    for live in lives:
+        live.close()

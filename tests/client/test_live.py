@@ -5,19 +5,16 @@ import signal
 import subprocess
 import sys
 import threading
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from feed.client import live as module
-from feed.client.live import Live
 from feed.client.transport import Disconnected
 from feed.errors import ConnectionFailed, SettingError
 from feed.protocol.messages import Heartbeat, Snapshot
-from feed.ticks import Bar, Quote, Tick, Trade
+from feed.ticks import Bar, Quote, Trade
 
 Fakes = Callable[..., Any]
 START_NS = 1_767_623_400_000_000_000
@@ -31,48 +28,7 @@ def quote(seq: int, symbol: str = "A") -> Quote:
     return Quote(symbol, seq, START_NS + seq, 1.0 + seq, 1, 2.0 + seq, 1, START_NS)
 
 
-class Feed:
-    """A Live and the transport it reads."""
-
-    def __init__(self, live: Live, transport: Any) -> None:
-        self.live = live
-        self._transport = transport
-        self._given = 0
-
-    def tell(self, message: object) -> None:
-        self.live._worker.post(lambda: self._transport.tell(message))
-
-    def give(self, *ticks: Tick) -> None:
-        """Send ticks, and wait until they are held."""
-        self._given += len(ticks)
-        self.tell(list(ticks))
-        while self.live._held.count < self._given:
-            self.live.wait(seconds=0.01)
-
-
-@pytest.fixture
-def running(
-    fake_transport: Fakes, lines: Fakes, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Feed]]:
-    lives: weakref.WeakSet[Live] = weakref.WeakSet()
-
-    def start(symbols: list[str] | None = None, **options: Any) -> Feed:
-        transport = fake_transport()
-
-        def connect(url: str, symbols: list[str], **_: Any) -> Any:
-            return lines(transport).connect(symbols=symbols)
-
-        monkeypatch.setattr(module, "connect", connect)
-        live = Live("ws://feed", symbols or ["A"], **options)
-        lives.add(live)
-        return Feed(live, transport)
-
-    yield start
-    for live in lives:
-        live.close()
-
-
-def test_frames_hold_what_came_up_to_now(running: Callable[..., Feed]) -> None:
+def test_frames_hold_what_came_up_to_now(running: Fakes) -> None:
     feed = running()
     feed.give(trade(1), quote(1), trade(2))
     before = feed.live.trades
@@ -85,7 +41,7 @@ def test_frames_hold_what_came_up_to_now(running: Callable[..., Feed]) -> None:
     assert feed.live.symbols == ["A"]
 
 
-def test_memory_is_bounded(running: Callable[..., Feed]) -> None:
+def test_memory_is_bounded(running: Fakes) -> None:
     feed = running(max_ticks=2)
     feed.give(*[trade(seq) for seq in range(1, 6)])
     assert feed.live.trades["seq"].tolist() == [4, 5]
@@ -93,7 +49,7 @@ def test_memory_is_bounded(running: Callable[..., Feed]) -> None:
         running(max_ticks=0)
 
 
-def test_last_has_a_row_for_each_symbol_from_its_snapshot_on(running: Callable[..., Feed]) -> None:
+def test_last_has_a_row_for_each_symbol_from_its_snapshot_on(running: Fakes) -> None:
     feed = running(["A", "B"])
     feed.tell(Snapshot("B", {"quotes": 7}, quote=quote(7, "B")))
     feed.give(trade(1), quote(1), quote(2))
@@ -102,7 +58,7 @@ def test_last_has_a_row_for_each_symbol_from_its_snapshot_on(running: Callable[.
     assert last["price"].isna().to_dict() == {"A": False, "B": True}
 
 
-def test_bars_are_made_of_the_ticks_held(running: Callable[..., Feed]) -> None:
+def test_bars_are_made_of_the_ticks_held(running: Fakes) -> None:
     feed = running()
     feed.give(trade(1), trade(2), quote(1, "B"))
     bars = feed.live.bars("1min")
@@ -112,7 +68,7 @@ def test_bars_are_made_of_the_ticks_held(running: Callable[..., Feed]) -> None:
     assert feed.live.bars("1min")["volume"].tolist() == [9]
 
 
-def test_a_wait_counts_from_where_it_begins(running: Callable[..., Feed]) -> None:
+def test_a_wait_counts_from_where_it_begins(running: Fakes) -> None:
     feed = running()
     feed.give(trade(1))
     assert feed.live.wait(n=1, seconds=0.01) == 0
@@ -121,14 +77,14 @@ def test_a_wait_counts_from_where_it_begins(running: Callable[..., Feed]) -> Non
         feed.live.wait()
 
 
-def test_a_wait_returns_once_all_sources_have_ended(running: Callable[..., Feed]) -> None:
+def test_a_wait_returns_once_all_sources_have_ended(running: Fakes) -> None:
     feed = running()
     feed.tell(Heartbeat(1, 0, 0.0, {"replay": "ended"}))
     assert feed.live.wait(n=1) == 0
     assert feed.live.sources == {"replay": "ended"}
 
 
-def test_an_interrupt_ends_the_wait_and_nothing_else(running: Callable[..., Feed]) -> None:
+def test_an_interrupt_ends_the_wait_and_nothing_else(running: Fakes) -> None:
     feed = running()
     timer = threading.Timer(0.05, lambda: signal.raise_signal(signal.SIGINT))
     timer.start()
@@ -138,7 +94,7 @@ def test_an_interrupt_ends_the_wait_and_nothing_else(running: Callable[..., Feed
     assert len(feed.live.trades) == 1
 
 
-def test_subscriptions_change_while_it_runs(running: Callable[..., Feed]) -> None:
+def test_subscriptions_change_while_it_runs(running: Fakes) -> None:
     feed = running()
     ack = feed.live.subscribe(["B", "NOPE"], channels="quotes")
     assert [own.symbol for own in ack.rejected] == ["NOPE"]
@@ -148,7 +104,7 @@ def test_subscriptions_change_while_it_runs(running: Callable[..., Feed]) -> Non
 
 
 def test_a_failure_is_raised_by_the_next_call_and_what_is_held_stays(
-    running: Callable[..., Feed],
+    running: Fakes,
 ) -> None:
     feed = running()
     feed.give(trade(1))
@@ -161,7 +117,7 @@ def test_a_failure_is_raised_by_the_next_call_and_what_is_held_stays(
     assert repr(feed.live) == "<feed.Live ws://feed closed: 1 trades>"
 
 
-def test_it_says_how_it_is(running: Callable[..., Feed]) -> None:
+def test_it_says_how_it_is(running: Fakes) -> None:
     feed = running()
     assert repr(feed.live) == "<feed.Live ws://feed live: no ticks yet>"
     feed.give(trade(1))
@@ -174,16 +130,16 @@ def test_it_says_how_it_is(running: Callable[..., Feed]) -> None:
     assert repr(feed.live) == "<feed.Live ws://feed closed: 1 trades>"
 
 
-def test_one_that_nobody_has_any_more_ends(running: Callable[..., Feed]) -> None:
+def test_one_that_nobody_has_any_more_ends(running: Fakes) -> None:
     feed = running()
-    transport, worker = feed._transport, feed.live._worker
+    transport, worker = feed.transport, feed.live._worker
     del feed
     gc.collect()
     assert transport.closed
     assert not worker.running
 
 
-def test_two_are_independent(running: Callable[..., Feed]) -> None:
+def test_two_are_independent(running: Fakes) -> None:
     one, other = running(["A"]), running(["B"])
     one.give(trade(1))
     one.live.close()

@@ -53,6 +53,14 @@ def test_a_frame_has_the_dtypes_of_its_columns() -> None:
     assert quotes["ask_size"].isna().tolist() == [True, False, False]
 
 
+def test_categories_are_in_alphabetical_order_however_symbols_came() -> None:
+    ring = Ring(Trade, Symbols())
+    ring.extend([Trade(symbol, 1, 1, 1.0, 1, 0) for symbol in "CAB"])
+    symbols = frame(ring.columns)["symbol"]
+    assert symbols.cat.categories.tolist() == ["A", "B", "C"]
+    assert symbols.tolist() == ["C", "A", "B"]
+
+
 def test_an_empty_frame_has_the_same_columns() -> None:
     rings = Rings()
     empty = frame(Ring(Quote, Symbols()).columns)

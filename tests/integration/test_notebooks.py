@@ -1,0 +1,89 @@
+"""The notebooks as they are shipped, each run from top to bottom in a kernel of its own."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.integration.running import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CELL_S = 60
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:zmq", "ignore:.*:ResourceWarning"
+)
+
+
+@cache
+def run(name: str) -> Any:
+    """Run a notebook in its folder; any error in it is raised."""
+    (path,) = [own for own in NOTEBOOKS if own.name.startswith(name)]
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    resources = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=CELL_S, resources=resources).execute()
+    return notebook
+
+
+def outputs(notebook: Any, beginning: str) -> dict[str, Any]:
+    """Give what the cell with this source shows, by media type."""
+    (cell,) = [own for own in notebook.cells if beginning in own.source and "outputs" in own]
+    shown = [own for own in cell.outputs if "data" in own]
+    assert shown, cell.outputs
+    return dict(shown[-1].data)
+
+
+def value(notebook: Any, beginning: str) -> Any:
+    """Give the Python value that the cell with this source shows."""
+    return ast.literal_eval(outputs(notebook, beginning)["text/plain"])
+
+
+@pytest.fixture(autouse=True)
+def of_this_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_is_stored_without_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert code
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+
+
+def test_the_quick_start_collects_and_plots() -> None:
+    notebook = run("1")
+    assert outputs(notebook, "async with")["text/plain"].count("symbol=") == 5
+    before, came, after = value(notebook, "before, came, after")
+    assert before > 0
+    assert after - before >= came >= 500
+    assert "gaps=0" in outputs(notebook, "live.stats")["text/plain"]
+    assert "<table" in outputs(notebook, "live.quotes.tail()")["text/html"]
+    assert "image/png" in outputs(notebook, ".plot(")
+    counted = outputs(notebook, "some.type.value_counts()")["text/plain"]
+    assert sum(int(line.split()[1]) for line in counted.splitlines()[1:-1]) == 100
+    assert "AAPL" in outputs(notebook, "feed.history(")["text/html"]
+    assert "closed: " in outputs(notebook, "server.stop()")["text/plain"]
+
+
+def test_the_microstructure_is_that_of_the_tape() -> None:
+    notebook = run("2")
+    quotes, trades, symbols = value(notebook, "feed.tape(")
+    assert (quotes, trades, len(symbols)) == (76_604, 19_396, 8)
+    spreads = [line.split() for line in outputs(notebook, "spreads =")["text/plain"].splitlines()]
+    assert [row[0] for row in spreads[2:]] == symbols
+    for _, quoted, effective, _ in spreads[2:]:  # trades of the simulator pay the quoted spread
+        assert float(effective) == pytest.approx(float(quoted), rel=0.05)
+    r_squared, intervals = value(notebook, "r_squared")
+    assert intervals > 90
+    assert 0.4 < r_squared < 0.7
+    assert "image/png" in outputs(notebook, "flow.plot.scatter")
+    assert outputs(notebook, "tape.replay(")["text/plain"].startswith("Quote(")
