@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from feed.client.aio import Connection, Strings, connect
 from feed.client.held import Held
+from feed.client.publishing import Publishable
 from feed.client.stats import Stats
 from feed.client.worker import Worker
 from feed.errors import MissingExtraError, SettingError
-from feed.protocol.messages import Rejection, Subscribed
+from feed.protocol.messages import Published, Rejection, Subscribed
 from feed.tape.frames import bars_frame, frame, last_frame
 from feed.tape.ring import Columns, Symbols, columns_of
 from feed.ticks import CHANNEL_OF, Bar, Quote, Status, Trade
@@ -138,7 +139,7 @@ class Live:
         self._check()
         return came
 
-    # Subscriptions
+    # Commands
 
     def subscribe(self, symbols: Strings, **terms: Any) -> Subscribed:
         """Ask for more, or for other terms; the arguments are those of `Connection.subscribe`."""
@@ -147,6 +148,14 @@ class Live:
     def unsubscribe(self, symbols: Strings, *, channels: Strings | None = None) -> Subscribed:
         """Ask for less, on all channels unless some are named; what is held stays."""
         return self._worker.call(lambda: self._connection.unsubscribe(symbols, channels=channels))
+
+    def publish(self, ticks: Publishable | Iterable[Publishable]) -> Published:
+        """Publish ticks of your own, and wait for the answer: see `Connection.publish`."""
+        return self._worker.call(lambda: self._connection.publish(ticks))
+
+    def publish_frame(self, frame: pd.DataFrame, *, symbol: str | None = None) -> Published:
+        """Publish the rows of a DataFrame: see `Connection.publish_frame`."""
+        return self._worker.call(lambda: self._connection.publish_frame(frame, symbol=symbol))
 
     @property
     def subscriptions(self) -> dict[str, list[str]]:

@@ -103,6 +103,14 @@ def test_subscriptions_change_while_it_runs(running: Fakes) -> None:
     assert feed.live.unsubscribe("A").subscriptions == {"quotes": ["B"]}
 
 
+def test_ticks_are_published_over_the_same_connection(running: Fakes) -> None:
+    feed = running()
+    mine = {"type": "trade", "symbol": "MINE", "price": 1.5, "size": 1}
+    assert feed.live.publish(mine).accepted == 1
+    frame = pd.DataFrame({"time": ["2026-01-05T14:30:00"], "price": [1.5], "size": [1]})
+    assert feed.live.publish_frame(frame, symbol="MINE").accepted == 1
+
+
 def test_a_failure_is_raised_by_the_next_call_and_what_is_held_stays(
     running: Fakes,
 ) -> None:

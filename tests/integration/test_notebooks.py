@@ -87,3 +87,32 @@ def test_the_microstructure_is_that_of_the_tape() -> None:
     assert 0.4 < r_squared < 0.7
     assert "image/png" in outputs(notebook, "flow.plot.scatter")
     assert outputs(notebook, "tape.replay(")["text/plain"].startswith("Quote(")
+
+
+def test_the_dashboard_has_a_widget_bars_and_alerts() -> None:
+    notebook = run("3")
+    assert value(notebook, "serve_in_background(simulate=300") >= 3000
+    for beginning in ("widget = live.widget()", "live.widget(rate=2)"):
+        shown = outputs(notebook, beginning)
+        assert shown[WIDGET]["model_id"]
+        assert "<table" in shown["text/html"]
+    states = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+    assert [own["model_module"] for own in states.values()].count("anywidget") == 2
+    assert len(outputs(notebook, "busiest =")["text/plain"].splitlines()) == 7
+    assert "image/png" in outputs(notebook, "own[[")
+    number, first = value(notebook, "def wide(")
+    assert number >= len(first)
+    assert all(spread_bp > 20 for _, spread_bp in first)
+
+
+def test_an_indicator_is_published_and_seen() -> None:
+    notebook = run("4")
+    assert "accepted=2, seqs=[1, 1], rejected=[]" in outputs(notebook, "answer =")["text/plain"]
+    counts = outputs(notebook, "watcher.trades.groupby")["text/plain"].splitlines()[2:4]
+    assert [line.split()[:2] for line in counts] == [["MICRO.AAPL", "50.0"], ["MICRO.MSFT", "50.0"]]
+    assert WIDGET in outputs(notebook, "both.widget()")
+    assert "MICRO.AAPL" in outputs(notebook, "server.page")["text/html"]
+    refusals = value(notebook, "rejection.message")
+    assert len(refusals) == 2
+    assert "above 0" in refusals[0]
+    assert "may not publish" in refusals[1]
