@@ -9,10 +9,15 @@ from typing import cast
 
 from feed.errors import KeysError, SettingError
 from feed.server import descriptors
+from feed.server.gate import Gate
+from feed.server.policy import Policy
+from feed.server.tls import Certificate
+from feed.sessions.addresses import Addresses
 from feed.sessions.auth import Authority, Mode, Trusted
 from feed.sessions.entitlements import STRANGER, Principal
 from feed.sessions.keys import load
 from feed.sessions.limits import Limits
+from feed.sessions.rates import Rate
 from feed.sessions.tokens import Tokens, load_verifiers
 from feed.settings import Settings
 from feed.symbols import SymbolSet
@@ -91,8 +96,44 @@ def limits_of(settings: Settings) -> Limits:
         settings.message_limit_bytes,
         settings.silence_limit_s,
         _sessions(settings.connection_limit),
-        token_in_url=settings.token_in_url,
+        principal_sessions=settings.principal_sessions,
+        unauthenticated_sessions=settings.unauthenticated_sessions,
+        commands=Rate(settings.commands_per_s),
+        authentication_s=settings.authentication_timeout_s,
     )
+
+
+def addresses_of(settings: Settings) -> Addresses:
+    """Give the bounds of addresses."""
+    return Addresses(
+        settings.address_sessions,
+        settings.address_handshakes_per_s,
+        map(ipaddress.ip_network, settings.trusted_proxies),
+    )
+
+
+def gate_of(settings: Settings) -> Gate:
+    """Give what is asked of a connection.
+
+    Raises:
+        SettingError: the certificate cannot be used.
+    """
+    return Gate(
+        Policy(settings.allowed_hosts, settings.allowed_origins),
+        _certificate(settings),
+        settings.token_in_url,
+        settings.handshake_timeout_s,
+    )
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    certificate, key = settings.tls_cert, settings.tls_key
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        named = "--tls-cert" if certificate else "--tls-key"
+        raise SettingError(named, "needs the other of --tls-cert and --tls-key")
+    return Certificate(Path(certificate), Path(key))
 
 
 def _sessions(wanted: int | None) -> int:

@@ -65,3 +65,5 @@ def set_up(level: str, format: str = "text", *, access: bool = False) -> None:
     root.setLevel(level.upper())
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     logging.getLogger(ACCESS).setLevel(logging.INFO if access else logging.WARNING)
+    # It warns of every peer that does not speak TLS, which is the peer's mistake.
+    logging.getLogger("tornado.general").setLevel(logging.ERROR)

@@ -47,6 +47,8 @@ class Metrics:
         sessions_opened: sessions that were ever opened.
         sessions_closed: by close code.
         errors_told: commands that were answered with an error.
+        refusals: handshakes, requests and commands that were refused, by code.
+        reload_failures: certificates and keys that could not be read anew, by which.
         requests: HTTP requests answered, by status.
         fan_out: what taking one burst takes, encoding included.
         flush: what one flush takes, the sends included.
@@ -62,8 +64,14 @@ class Metrics:
     sessions_opened: int = 0
     sessions_closed: dict[int, int] = field(default_factory=dict)
     errors_told: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
+    reload_failures: dict[str, int] = field(default_factory=dict)
     requests: dict[int, int] = field(default_factory=dict)
     fan_out: Histogram = field(default_factory=Histogram)
     flush: Histogram = field(default_factory=Histogram)
     loop_lag: Histogram = field(default_factory=Histogram)
     request: Histogram = field(default_factory=Histogram)
+
+    def refuse(self, code: str) -> None:
+        """Count a refusal; codes are this package's own words, never a peer's."""
+        self.refusals[code] = self.refusals.get(code, 0) + 1

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any, cast
 
 from feed.clock import SystemClock
-from feed.door import authority_of, limits_of
+from feed.door import addresses_of, authority_of, gate_of, limits_of
 from feed.errors import ListenError
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
@@ -112,6 +112,7 @@ class Node:
             journal_limit_bytes=settings.journal_limit_bytes,
         )
         self._settings = settings
+        self._gate = gate_of(settings)
         self._flush_interval_s = settings.flush_interval_ms / 1000
         self._clock = SystemClock()
         self._state = _state(settings)
@@ -140,6 +141,7 @@ class Node:
             later=lambda delay_s, call: asyncio.get_running_loop().call_later(delay_s, call),
             authority=authority,
             publish=self._ingest.publish,
+            addresses=addresses_of(settings),
         )
 
     async def run(self, ready: Callable[[str], None]) -> None:
@@ -158,6 +160,7 @@ class Node:
             drain_timeout_s=settings.drain_timeout_s,
             sources=lambda: self.sources,
             recorder=self._recorder,
+            gate=self._gate,
         )
         try:
             address = server.listen(settings.host, settings.port, settings.send_buffer_bytes)
@@ -165,7 +168,7 @@ class Node:
             await self._close()
             raise
         stopping = asyncio.Event()
-        _on_signals(stopping.set, server.hurry)
+        _on_signals(stopping.set, server.hurry, server.reload)
         keeping = [asyncio.create_task(self._keep_state(), name="state")]
         if self._recorder is not None:
             keeping.append(asyncio.create_task(self._recorder.run(), name="recorder"))
@@ -254,8 +257,10 @@ def _quieten_collector() -> None:
     gc.set_threshold(2_000, 10, 1_000)
 
 
-def _on_signals(stop: Callable[[], None], hurry: Callable[[], None]) -> None:
-    """The first SIGINT or SIGTERM drains, the second one ends the process now."""
+def _on_signals(
+    stop: Callable[[], None], hurry: Callable[[], None], reload: Callable[[], None]
+) -> None:
+    """The first SIGINT or SIGTERM drains, the second ends the process now; SIGHUP reloads."""
     signals: list[int] = []
 
     def on_signal(number: int) -> None:
@@ -263,6 +268,7 @@ def _on_signals(stop: Callable[[], None], hurry: Callable[[], None]) -> None:
         stop() if len(signals) == 1 else hurry()
 
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal, number)
 

@@ -14,12 +14,19 @@ class Watched:
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._paths = list(paths)
-        self._seen = self._marks()
+        self._told = self._last = self._marks()
 
     def changed(self) -> bool:
-        """Tell whether any was written, replaced, made or removed since this was last asked."""
-        before, self._seen = self._seen, self._marks()
-        return before != self._seen
+        """Tell, once, that a file was written, replaced, made or removed.
+
+        It is told when nothing has changed any more since this was last asked: who replaces two
+        files, or writes one in parts, is not read half way.
+        """
+        before, self._last = self._last, self._marks()
+        if self._last != before or self._last == self._told:
+            return False
+        self._told = self._last
+        return True
 
     def _marks(self) -> list[Mark]:
         return [_mark(path) for path in self._paths]

@@ -11,6 +11,7 @@ from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
 from feed.hub.pending import Target
 from feed.hub.tickerplant import Tickerplant
+from feed.sessions.addresses import Addresses
 from feed.sessions.auth import Authority
 from feed.sessions.entitlements import ANONYMOUS, Principal
 from feed.sessions.limits import Limits
@@ -100,6 +101,7 @@ class World:
         journal_ticks_per_stream: int = 4096,
         anonymous: Principal = ANONYMOUS,
         authority: Authority | None = None,
+        addresses: Addresses | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.timers: list[tuple[float, Callable[[], None]]] = []
@@ -117,6 +119,7 @@ class World:
             later=lambda delay_s, call: self.timers.append((delay_s, call)),
             authority=authority or Authority(anonymous=anonymous),
             publish=Ingest(lambda: self._through, clock=self.clock).publish,
+            addresses=addresses,
         )
         self._bars = BarBuilder()
 

@@ -54,6 +54,7 @@ def test_keys_of_either_kind_are_known_and_read_again_when_they_change(tmp_path:
     assert not authority.publishable("A")
     keys.revoke("desk-2", "later")
     save(path, keys)
+    assert not authority.reload()
     assert authority.reload()
     assert authority.renewed(principal) is None
 

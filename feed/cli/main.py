@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import feed
-from feed.cli import keys, publish, record, serve, simulate, tail, token, verify
+from feed.cli import dev_cert, keys, publish, record, serve, simulate, tail, token, verify
 from feed.errors import FeedError, SettingError
 
 EXAMPLES = """\
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"feed {feed.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, tail, publish, verify, simulate, record, keys, token):
+    for command in (serve, tail, publish, verify, simulate, record, keys, token, dev_cert):
         command.add(commands)
     return top
 

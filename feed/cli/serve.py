@@ -109,8 +109,9 @@ def run(args: argparse.Namespace) -> int:
     if args.stop_on_eof:
         threading.Thread(target=stop_on_eof, daemon=True).start()
     node = Node(loaded.settings)
+    secure = "s" if loaded.settings.tls_cert else ""
     with watch(node):
-        asyncio.run(node.run(announce))
+        asyncio.run(node.run(lambda address: announce(address, secure)))
     return 0
 
 
@@ -121,9 +122,9 @@ def stop_on_eof() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def announce(address: str) -> None:
-    """Tell the address on standard output."""
-    print(f"feed is serving http://{address}/ (stream ws://{address}/v1/stream)")
+def announce(address: str, secure: str = "") -> None:
+    """Tell the address on standard output; with an `s` in the right places where there is TLS."""
+    print(f"feed is serving http{secure}://{address}/ (stream ws{secure}://{address}/v1/stream)")
     print("watch it with: ./run tail   (installed: feed tail)   stop it with: Ctrl-C", flush=True)
 
 

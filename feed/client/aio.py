@@ -22,12 +22,13 @@ from collections.abc import (
 from types import AsyncGeneratorType, TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
+from feed import codes
 from feed.client.backoff import delays
 from feed.client.commands import Change, Terms
 from feed.client.conversation import Conversation
 from feed.client.events import Event, EventStream
 from feed.client.handshake import read_url
-from feed.client.line import Line, Token
+from feed.client.line import PACE_S, Line, Token
 from feed.client.publishing import Publishable, Publishing
 from feed.client.stats import Stats
 from feed.client.transport import Transport, dial
@@ -297,6 +298,11 @@ class Connection:
             if self._line.ended:
                 raise ConnectionFailed(f"{self._name} is closed")
             await self._move_on(lambda: conversation.answer(change) is not None)
+        if isinstance(answer, ErrorMessage) and answer.code == codes.TOO_MANY_COMMANDS:
+            await asyncio.sleep(PACE_S)
+            conversation.again(change)
+            self._line.send(change)
+            return await self._answer(change)
         if isinstance(answer, ErrorMessage):
             raise MessageError(answer.code, answer.message, id=answer.id)
         return answer

@@ -125,6 +125,10 @@ class Conversation:
             self._answers[_id(change)] = None
         return changes
 
+    def again(self, change: Change) -> None:
+        """Await the answer to a command once more."""
+        self._await([change])
+
     def answer(self, change: Change) -> Subscribed | ErrorMessage | None:
         """Give the answer to a command, or None while there is none."""
         return self._answers[_id(change)]

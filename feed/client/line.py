@@ -22,6 +22,8 @@ from feed.ticks import Tick
 Token = str | Callable[[], str] | None
 """A key or token, or what makes a fresh one for each connection."""
 
+BURST: Final = 15
+PACE_S: Final = 0.05
 WELCOME_TIMEOUT_S: Final = 10.0
 STALE_HEARTBEATS: Final = 3
 """Silence of this many heartbeat intervals means that the connection is dead."""
@@ -216,7 +218,9 @@ class Line:
         except MessageError as error:
             raise self._failed(f"is not a feed: {error}") from None
         token = self._token() if callable(self._token) else self._token
-        for command in conversation.open(token):
+        for number, command in enumerate(conversation.open(token)):
+            if number >= BURST:  # a feed takes 20 commands at once
+                await asyncio.sleep(PACE_S)
             transport.send(encode(command))
 
     def _refused(self, end: Disconnected) -> ConnectionFailed:

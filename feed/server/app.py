@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
@@ -15,11 +16,14 @@ from feed.errors import ListenError
 from feed.history.archive import Archive
 from feed.history.log import Log
 from feed.logs import ACCESS
+from feed.metrics import Metrics
 from feed.recorder import Recorder
 from feed.server import descriptors, publishing, reads
 from feed.server.exposition import Exposition, Sources
+from feed.server.gate import Gate
 from feed.server.listener import Listener
 from feed.server.pages import FILES, ChartsHandler, FileHandler, RootHandler
+from feed.server.policy import Policy, RefusalHandler
 from feed.server.probes import HealthHandler, MetricsHandler, ReadyHandler
 from feed.server.rest import UnknownHandler
 from feed.server.turn import Turn
@@ -57,11 +61,31 @@ def log_access(request: HTTPServerRequest, status: int) -> None:
     access_log.info(text, told, extra=told)
 
 
+class GuardedApplication(Application):
+    """Looks at Host and Origin before it looks at the path."""
+
+    policy: Policy
+    metrics: Metrics
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Find who answers a request."""
+        refused = self.policy.refusal(request)
+        if refused is None:
+            return super().find_handler(request, **kwargs)
+        self.metrics.refuse(refused[1])
+        return self.get_handler_delegate(request, RefusalHandler, {"refusal": refused})
+
+
 def application(
-    registry: Registry, sources: Sources = lambda: (), recorder: Recorder | None = None
+    registry: Registry,
+    sources: Sources = lambda: (),
+    recorder: Recorder | None = None,
+    gate: Gate | None = None,
 ) -> Application:
     """Build the routes."""
-    shared = {"registry": registry, "turn": Turn(asyncio.get_running_loop())}
+    gate = gate or Gate()
+    turn = Turn(asyncio.get_running_loop())
+    shared = {"registry": registry, "turn": turn, "gate": gate}
     probed = {"registry": registry, "sources": sources}
     observed = {"registry": registry, "exposition": Exposition(registry, sources, recorder)}
     metrics = registry.hub.metrics
@@ -75,7 +99,7 @@ def application(
         metrics.request.observe(request.request_time())
         log_access(request, status)
 
-    return Application(
+    guarded = GuardedApplication(
         [
             (r"/", RootHandler, shared),
             (r"/v1/stream", StreamHandler, shared),
@@ -92,6 +116,8 @@ def application(
         default_handler_class=NotFoundHandler,
         log_function=log_request,
     )
+    guarded.policy, guarded.metrics = gate.policy, metrics
+    return guarded
 
 
 class FaviconHandler(RequestHandler):
@@ -124,13 +150,16 @@ def listen(
     sockets: list[socket.socket],
     sources: Sources = lambda: (),
     recorder: Recorder | None = None,
+    gate: Gate | None = None,
 ) -> Listener:
     """Start to accept connections."""
+    gate = gate or Gate()
     server = HTTPServer(
-        application(registry, sources, recorder),
-        idle_connection_timeout=30,
+        application(registry, sources, recorder, gate),
+        idle_connection_timeout=gate.handshake_s,
         body_timeout=10,
         max_header_size=16_384,
         max_body_size=65_536,
     )
-    return Listener(server, sockets, descriptors.limit())
+    tls = gate.certificate.context if gate.certificate else None
+    return Listener(server, sockets, descriptors.limit(), tls)

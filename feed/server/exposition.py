@@ -88,6 +88,9 @@ class Exposition(Collector):
         yield _counter("sessions_opened", "sessions ever opened", metrics.sessions_opened)
         yield _counter("session_closes", "sessions closed", closes, "code")
         yield _counter("errors_told", "commands answered with an error", metrics.errors_told)
+        yield _counter("refusals", "what was refused", metrics.refusals, "code")
+        failures = metrics.reload_failures
+        yield _counter("reload_failures", "files that could not be read anew", failures, "what")
 
     def _of_sources(self) -> Iterator[Metric]:
         sources = list(self._sources())

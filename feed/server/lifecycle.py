@@ -11,6 +11,7 @@ from typing import Final
 from feed.recorder import Recorder
 from feed.server.app import bind, listen
 from feed.server.exposition import Sources
+from feed.server.gate import Gate
 from feed.server.listener import Listener
 from feed.server.memory import Tidy
 from feed.server.transport import LINGER_S
@@ -30,6 +31,7 @@ class Server:
         drain_timeout_s: how long `drain` waits for sessions to take what they are owed.
         sources: gives those that publish, for probes and metrics.
         recorder: has what the journal has no longer.
+        gate: what is asked of a connection.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class Server:
         drain_timeout_s: float,
         sources: Sources = lambda: (),
         recorder: Recorder | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._registry = registry
+        self._gate = gate or Gate()
         self._sources = sources
         self._recorder = recorder
         self._drain_timeout_s = drain_timeout_s
@@ -56,11 +60,19 @@ class Server:
             ListenError: the address cannot be had.
         """
         sockets = bind(host, port, send_buffer_bytes)
-        self._listener = listen(self._registry, sockets, self._sources, self._recorder)
+        self._listener = listen(self._registry, sockets, self._sources, self._recorder, self._gate)
         self._beating = asyncio.create_task(self._beat(), name="heartbeats")
         bound = sockets[0].getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         return f"{shown}:{bound}"
+
+    def reload(self, *, asked: bool = True) -> None:
+        """Take a new certificate, if there is one; sessions that stand are untouched."""
+        certificate = self._gate.certificate
+        if certificate is not None:
+            certificate.reload(asked=asked)
+            failures = self._registry.hub.metrics.reload_failures
+            failures["tls"] = certificate.reload_failures
 
     def hurry(self) -> None:
         """Give up draining: whatever is still owed is lost, the process ends now."""
@@ -107,4 +119,5 @@ class Server:
             metrics.loop_lag.observe(lag_s)
             self._registry.beat(lag_s * 1000)
             self._tidy.look(sum(metrics.sessions_closed.values()))
+            self.reload(asked=False)
             due_s = max(due_s + interval_s, time.monotonic())

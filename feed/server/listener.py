@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from tornado.httpserver import HTTPServer
-from tornado.iostream import IOStream
+from tornado.iostream import IOStream, SSLIOStream
 
 from feed.server import descriptors
 
@@ -42,12 +43,18 @@ class Listener:
     Args:
         sockets: listening, non-blocking; owned by the listener from now on.
         descriptor_limit: how many descriptors the process may have.
+        tls: what connections are encrypted with; None leaves them plain.
     """
 
     def __init__(
-        self, server: HTTPServer, sockets: Iterable[socket.socket], descriptor_limit: int
+        self,
+        server: HTTPServer,
+        sockets: Iterable[socket.socket],
+        descriptor_limit: int,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._server = server
+        self._tls = tls
         self._sockets = list(sockets)
         self._most = max(SPARE, descriptor_limit - SPARE)
         self._loop = asyncio.get_running_loop()
@@ -86,7 +93,20 @@ class Listener:
                 continue
             except OSError as error:
                 return self._hold_back(str(error.strerror).lower())
+            self._serve(connection, address)
+
+    def _serve(self, connection: socket.socket, address: Any) -> None:
+        if self._tls is None:
             self._server.handle_stream(IOStream(connection, BUFFER_BYTES), address)
+            return
+        try:
+            wrapped = self._tls.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        except OSError:  # it has gone already
+            connection.close()
+            return
+        self._server.handle_stream(SSLIOStream(wrapped, BUFFER_BYTES), address)
 
     def _hold_back(self, reason: str) -> None:
         """Leave connections in the backlog for a moment."""

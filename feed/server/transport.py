@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from feed.codes import CloseCode
+from feed.hub.pending import Target
 from feed.metrics import Metrics
 from feed.protocol.frames import (
     Frame,
@@ -91,7 +92,7 @@ class SocketTransport:
             self._take(early)
 
     @property
-    def target(self) -> int:
+    def target(self) -> Target:
         """The socket's descriptor: a cohort sends to it directly."""
         return self._fd
 
@@ -149,16 +150,23 @@ class SocketTransport:
         if self._frames is not None:  # what was read before comes first
             return
         try:
-            data = self._socket.recv(READ_BYTES)
-        except (BlockingIOError, InterruptedError):
-            return
+            data = self._receive()
         except OSError:
             data = b""
+        if data is None:
+            return
         if not data:
             self.abort()
         elif self._session is not None and not self._finished:
             self._session.quiet_beats = 0
             self._take(data)
+
+    def _receive(self) -> bytes | None:
+        """Read what is there, or None where nothing is."""
+        try:
+            return self._socket.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return None
 
     def _take(self, data: bytes) -> None:
         if self._reader is None:

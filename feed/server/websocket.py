@@ -11,6 +11,7 @@ import asyncio
 import base64
 import binascii
 import socket
+import ssl
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
@@ -19,14 +20,19 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketProtocol13
 
+from feed import codes
 from feed.codes import CloseCode
 from feed.errors import AuthenticationError
 from feed.server.access import SUBPROTOCOL, browser_token, header_token, subprotocols
+from feed.server.encrypted import TlsTransport
+from feed.server.gate import Gate, address_of, unavailable
+from feed.server.policy import Refusal
 from feed.server.transport import SocketTransport
 from feed.server.turn import Turn
 from feed.sessions.entitlements import Principal
 from feed.sessions.registry import Registry
 
+BAD = "bad_handshake"
 ACCEPTED = (
     "HTTP/1.1 101 Switching Protocols\r\n"
     "Upgrade: websocket\r\n"
@@ -35,27 +41,18 @@ ACCEPTED = (
 )
 
 
-def refusal(request: HTTPServerRequest) -> tuple[int, str] | None:
-    """Say why a request is no proper opening handshake: an HTTP status and a sentence, or None."""
+def refusal(request: HTTPServerRequest) -> Refusal | None:
+    """Say why a request is no proper opening handshake, or None."""
     headers = request.headers
     connection = [part.strip().lower() for part in headers.get("Connection", "").split(",")]
     if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in connection:
-        return 426, "this address speaks WebSocket: send Upgrade: websocket"
+        return 426, BAD, "this address speaks WebSocket: send Upgrade: websocket"
     if request.version != "HTTP/1.1" or request.method != "GET":
-        return 400, "a WebSocket handshake must be GET with HTTP/1.1"
+        return 400, BAD, "a WebSocket handshake must be GET with HTTP/1.1"
     if headers.get("Sec-WebSocket-Version") != "13":
-        return 426, "Sec-WebSocket-Version must be 13"
+        return 426, BAD, "Sec-WebSocket-Version must be 13"
     if not _key_ok(headers.get("Sec-WebSocket-Key", "")):
-        return 400, "Sec-WebSocket-Key must be 16 bytes in base64"
-    return None
-
-
-def unavailable(registry: Registry) -> tuple[int, str] | None:
-    """Say why no session can be opened at the moment: an HTTP status and a sentence, or None."""
-    if registry.draining:
-        return 503, "this feed is about to stop"
-    if registry.connections >= registry.limits.sessions:
-        return 503, "this feed has no room for another session"
+        return 400, BAD, "Sec-WebSocket-Key must be 16 bytes in base64"
     return None
 
 
@@ -69,34 +66,36 @@ def _key_ok(key: str) -> bool:
 class StreamHandler(RequestHandler):
     """`/v1/stream`: opens a session for each proper handshake."""
 
-    def initialize(self, registry: Registry, turn: Turn) -> None:
+    def initialize(self, registry: Registry, turn: Turn, gate: Gate) -> None:
         """Take what the application was built with."""
         self._registry = registry
+        self._gate = gate
         self._turn = turn
 
     async def get(self, *_: Any) -> None:
         """Answer the handshake and hand the socket over."""
-        refused = refusal(self.request) or unavailable(self._registry)
-        principal = None
+        refused = refusal(self.request)
         if refused is None:
             try:
                 principal = self._header_principal()
+                refused = unavailable(self.request, self._registry, principal)
             except AuthenticationError as error:
-                refused = 401, str(error)
+                refused = 401, codes.BAD_TOKEN, str(error)
         if refused is None:
             await self._accept(principal)
             return
-        status, reason = refused
+        status, code, reason = refused
+        self._registry.hub.metrics.refuse(code)
         if status == 401:
             self.set_header("WWW-Authenticate", "Bearer")
         self.set_status(status)
         if status == 426:
             self.set_header("Upgrade", "websocket")
             self.set_header("Sec-WebSocket-Version", "13")
-        if status == 503:
+        if status in (429, 503):
             self.set_header("Retry-After", "5")
         self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(reason + "\n")
+        self.finish(f"{code}: {reason}\n")
 
     def log_exception(self, *error: Any) -> None:
         """Log what went wrong here; a mistake of the peer is answered, and no more."""
@@ -114,13 +113,13 @@ class StreamHandler(RequestHandler):
         authority = self._registry.authority
         if authority.mode == "none":
             return None
-        token = browser_token(self.request, in_url=self._registry.limits.token_in_url)
+        token = browser_token(self.request, in_url=self._gate.token_in_url)
         return None if token is None else authority.identify(token)
 
     async def _accept(self, principal: Principal | None) -> None:
         key = self.request.headers["Sec-WebSocket-Key"]
         batched = self.get_query_argument("batch", "0") == "1"
-        peer = self.request.remote_ip or "unknown"
+        peer = address_of(self.request, self._registry)
         failure = ""
         if principal is None:
             try:
@@ -137,7 +136,8 @@ class StreamHandler(RequestHandler):
         except StreamClosedError:
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport = SocketTransport(
+        kind = TlsTransport if isinstance(sock, ssl.SSLSocket) else SocketTransport
+        transport = kind(
             sock,
             asyncio.get_running_loop(),
             self._turn,

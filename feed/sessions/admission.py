@@ -11,7 +11,9 @@ from feed import codes
 from feed.clock import Clock
 from feed.codes import CloseCode
 from feed.errors import AuthenticationError, MessageError
+from feed.metrics import Metrics
 from feed.protocol.messages import Authenticated, Id, Notice
+from feed.sessions.addresses import Addresses
 from feed.sessions.auth import Authority
 from feed.sessions.entitlements import NOBODY, STRANGER, Principal
 from feed.sessions.limits import Limits
@@ -35,6 +37,10 @@ class Admission:
 
     Args:
         later: calls a function once, after a delay in seconds.
+
+    Attributes:
+        sessions_of: how many sessions each principal has, by name.
+        addresses: what each address uses.
     """
 
     def __init__(
@@ -44,9 +50,13 @@ class Admission:
         clock: Clock,
         limits: Limits,
         later: Callable[[float, Callable[[], None]], object],
+        metrics: Metrics,
+        addresses: Addresses | None = None,
     ) -> None:
         self.authority = authority
         self.sessions_of: Counter[str] = Counter()
+        self.addresses = addresses or Addresses()
+        self._metrics = metrics
         self._clock = clock
         self._limits = limits
         self._later = later
@@ -91,7 +101,9 @@ class Admission:
 
     def patrol(self, sessions: Iterable[Session]) -> None:
         """Read keys anew where they have changed, and hold the sessions to them."""
-        if not self.authority.reload():
+        reloaded = self.authority.reload()
+        self._metrics.reload_failures["keys"] = self.authority.reload_failures
+        if not reloaded:
             return
         for session in list(sessions):
             before, now = session.principal, self.authority.renewed(session.principal)
@@ -105,6 +117,7 @@ class Admission:
         principal = session.principal
         most = principal.session_limit or self._limits.principal_sessions
         if self.sessions_of[principal.name] > most:
+            self._metrics.refuse("principal_limit")
             reason = f"{principal.name} has {most} sessions, which is the limit"
             session.close(CloseCode.LIMIT_EXCEEDED, reason)
             return
@@ -114,6 +127,7 @@ class Admission:
 
     def _hurry(self, session: Session) -> None:
         if session.principal is NOBODY:
+            self._metrics.refuse("authentication_timeout")
             session.close(CloseCode.UNAUTHENTICATED, "not authenticated in time")
 
     def _watch(self, session: Session, principal: Principal, *, warned: bool) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from feed.sessions.rates import Rate
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -17,7 +19,9 @@ class Limits:
         silence_s: how long a peer may send nothing at all, not even a pong, before it is given up.
         sessions: how many there may be at a time.
         principal_sessions: how many of them one principal may have.
-        token_in_url: whether a token is taken from there.
+        unauthenticated_sessions: how many of them may have yet to say who they are.
+        commands: how often a session may send one; None is as often as it can.
+        mistakes: how many commands in a row may be refused, before the session is closed.
         authentication_s: how long a session may take to say who it is.
     """
 
@@ -28,7 +32,9 @@ class Limits:
     silence_s: float = 25.0
     sessions: int = 1_000_000
     principal_sessions: int = 1_000_000
-    token_in_url: bool = False
+    unauthenticated_sessions: int = 1_000_000
+    commands: Rate | None = None
+    mistakes: int = 1_000
     authentication_s: float = 10.0
 
     @property

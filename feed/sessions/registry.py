@@ -14,6 +14,7 @@ from feed.hub.hub import Hub
 from feed.protocol.codec import encode
 from feed.protocol.frames import Opcode, control_frame, text_frame
 from feed.protocol.messages import PROTOCOL_VERSION, Heartbeat, Welcome
+from feed.sessions.addresses import Addresses
 from feed.sessions.admission import Admission
 from feed.sessions.auth import Authority
 from feed.sessions.delivery import Transport
@@ -49,6 +50,7 @@ class Registry:
         later: calls a function once, after a delay in seconds.
         authority: says who somebody is.
         publish: takes the ticks that a principal sends.
+        addresses: counts what each address uses.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Registry:
         later: Callable[[float, Callable[[], None]], object],
         authority: Authority | None = None,
         publish: Callable[[Principal, list[Any]], Receipt],
+        addresses: Addresses | None = None,
     ) -> None:
         self.hub = hub
         self.clock = clock
@@ -71,7 +74,12 @@ class Registry:
         self.universe = universe
         self.later = later
         self.admission = Admission(
-            authority or Authority(), clock=clock, limits=limits, later=later
+            authority or Authority(),
+            clock=clock,
+            limits=limits,
+            later=later,
+            metrics=hub.metrics,
+            addresses=addresses,
         )
         self.publish = publish
         self.epoch = epoch
@@ -113,6 +121,8 @@ class Registry:
         name = secrets.token_hex(4)
         principal = principal or self.authority.newcomer
         session = Session(name, transport, self, principal, batched=batched)
+        session.address = peer
+        self.admission.addresses.sessions[peer] += 1
         self._slot(session)[session.name] = session
         self.connections += 1
         self.hub.metrics.sessions_opened += 1
@@ -130,9 +140,10 @@ class Registry:
         closed[code] = closed.get(code, 0) + 1
         log.info("session %s closed with %d", session.name, code)
 
-    def gone(self) -> None:
-        """Take note that a socket is closed."""
+    def gone(self, session: Session) -> None:
+        """Take note that the socket of a session is closed."""
         self.connections -= 1
+        self.admission.addresses.left(session.address)
 
     def beat(self, lag_ms: float) -> None:
         """Send the heartbeat of one part of the sessions, and give up those that are silent.

@@ -18,6 +18,7 @@ from feed.protocol.codec import encode, read_command
 from feed.protocol.frames import close_frame, text_frame
 from feed.protocol.messages import (
     Answer,
+    AnyCommand,
     Authenticate,
     BadTick,
     Closing,
@@ -65,7 +66,7 @@ class Context(delivery.Context, Protocol):
     def closed(self, session: Session, code: int) -> None:
         """Be told that a session has ended, once."""
 
-    def gone(self) -> None:
+    def gone(self, session: Session) -> None:
         """Be told that the socket of a session is closed, once."""
 
 
@@ -76,10 +77,21 @@ class Session:
         name: what logs, metrics and the client call it.
         principal: who the client is, and what it may do.
         delivery: what it is owed.
+        address: where it comes from.
         quiet_beats: how many heartbeats have passed since the peer sent anything.
     """
 
-    __slots__ = ("_closing", "_context", "delivery", "name", "principal", "quiet_beats")
+    __slots__ = (
+        "_closing",
+        "_context",
+        "_due_s",
+        "_mistakes",
+        "address",
+        "delivery",
+        "name",
+        "principal",
+        "quiet_beats",
+    )
 
     def __init__(
         self,
@@ -94,6 +106,9 @@ class Session:
         self.principal = principal
         self.delivery = Delivery(transport, context, batched=batched, overflow=self._overflow)
         self.quiet_beats = 0
+        self.address = ""
+        self._due_s = 0.0
+        self._mistakes = 0
         self._context = context
         self._closing = False
 
@@ -107,25 +122,48 @@ class Session:
             return
         try:
             command = read_command(payload)
-            if self.principal is NOBODY and not isinstance(command, Authenticate | Ping):
-                text = 'authenticate first: {"type":"authenticate","token":"..."}'
-                raise MessageError(codes.UNAUTHENTICATED, text, id=command.id)
-            match command:
-                case Subscribe():
-                    self._subscribe(command)
-                case Unsubscribe():
-                    self._unsubscribe(command)
-                case Publish():
-                    self._publish(command)
-                case Ping(id):
-                    self.send(Pong(self._context.clock.now_ns(), id=id))
-                case Authenticate(token, id):
-                    self._context.admission.authenticate(self, token, id)
+            self._check_rate(command)
+            self._carry_out(command)
+            self._mistakes = 0
         except MessageError as error:
-            self._context.hub.metrics.errors_told += 1
-            self.send(ErrorMessage(error.code, str(error), id=error.id))
-            if error.code == codes.BAD_TOKEN and not self.principal.credential:
-                self.close(CloseCode.UNAUTHENTICATED, str(error))
+            self._refuse(error)
+
+    def _carry_out(self, command: AnyCommand) -> None:
+        if self.principal is NOBODY and not isinstance(command, Authenticate | Ping):
+            text = 'authenticate first: {"type":"authenticate","token":"..."}'
+            raise MessageError(codes.UNAUTHENTICATED, text, id=command.id)
+        match command:
+            case Subscribe():
+                self._subscribe(command)
+            case Unsubscribe():
+                self._unsubscribe(command)
+            case Publish():
+                self._publish(command)
+            case Ping(id):
+                self.send(Pong(self._context.clock.now_ns(), id=id))
+            case Authenticate(token, id):
+                self._context.admission.authenticate(self, token, id)
+
+    def _check_rate(self, command: AnyCommand) -> None:
+        rate = self._context.limits.commands
+        if rate is None or isinstance(command, Publish):
+            return
+        due_s = rate.after(self._due_s, self._context.clock.monotonic_s())
+        if due_s is None:
+            text = f"a session may send {rate.per_s:g} commands per second, {rate.burst} at once"
+            raise MessageError(codes.TOO_MANY_COMMANDS, text, id=command.id)
+        self._due_s = due_s
+
+    def _refuse(self, error: MessageError) -> None:
+        """Tell a mistake; one after the other without end closes the session."""
+        metrics, self._mistakes = self._context.hub.metrics, self._mistakes + 1
+        metrics.errors_told += 1
+        metrics.refuse(error.code)
+        self.send(ErrorMessage(error.code, str(error), id=error.id))
+        if error.code == codes.BAD_TOKEN and not self.principal.credential:
+            self.close(CloseCode.UNAUTHENTICATED, str(error))
+        elif self._mistakes >= self._context.limits.mistakes:
+            self.close(CloseCode.BAD_MESSAGE, f"{self._mistakes} commands in a row were refused")
 
     def _subscribe(self, command: Subscribe) -> None:
         channels = read_channels(command.channels, command.id)
@@ -266,7 +304,7 @@ class Session:
             self._closing = True
             self._context.closed(self, 1006)
         self.delivery.drop()
-        self._context.gone()
+        self._context.gone(self)
 
     def _overflow(self) -> None:
         self.close(CloseCode.SLOW_CONSUMER, "slow consumer")

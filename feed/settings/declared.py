@@ -15,6 +15,7 @@ from feed.settings.parse import (
     choice,
     flag,
     moment,
+    networks,
     number,
     pairs,
     patterns,
@@ -59,6 +60,9 @@ class Admitting:
         "whether one must say who one is; none is for loopback addresses, or --insecure",
         "none|optional|required",
     )
+    authentication_timeout_s: float = setting(
+        10.0, number(0.1, 300), "how long a session may take to authenticate, then 4501", "S"
+    )
     insecure: bool = setting(False, flag, "listen beyond loopback without authentication")
     api_keys: str | None = setting(
         None, text, "file of API keys, made by feed keys; read again when it changes", "FILE"
@@ -83,6 +87,57 @@ class Admitting:
     )
     anonymous_admin: bool = setting(
         False, flag, "let everybody see and end sessions, and control sources"
+    )
+
+
+@dataclass(frozen=True)
+class Guarding:
+    """TLS, Host and Origin, and limits of addresses and principals."""
+
+    tls_cert: str | None = setting(
+        None, text, "certificate chain (PEM), for wss:// and https://; read again on change", "FILE"
+    )
+    tls_key: str | None = setting(None, text, "its private key (PEM), without a password", "FILE")
+    allowed_hosts: tuple[str, ...] = setting(
+        (),
+        texts,
+        "names of this feed, beside loopback and the address connected to; * is any",
+        "NAME",
+    )
+    allowed_origins: tuple[str, ...] = setting(
+        (),
+        texts,
+        "pages that may ask, such as https://app.example, beside those of the same host and of "
+        "loopback; * is any",
+        "ORIGIN",
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        (), networks, "addresses or networks whose X-Forwarded-For is believed", "NETWORK"
+    )
+    address_sessions: int | None = setting(
+        None,
+        whole(1, 1_000_000),
+        "most sessions of an address (IPv6: of a /64), then 429; else 1,000, and any from loopback",
+        "N",
+    )
+    address_handshakes_per_s: float | None = setting(
+        None,
+        number(0.01, 1e6),
+        "most handshakes of an address, four times that at once, then 429; else 50, and any from "
+        "loopback",
+        "N",
+    )
+    principal_sessions: int = setting(
+        1_000, whole(1, 1_000_000), "most sessions of a principal, then 4503", "N"
+    )
+    unauthenticated_sessions: int = setting(
+        1_000, whole(1, 1_000_000), "most sessions that have yet to authenticate, then 503", "N"
+    )
+    handshake_timeout_s: float = setting(
+        5.0, number(0.1, 300), "how long the TLS handshake and the headers may take", "S"
+    )
+    commands_per_s: float = setting(
+        50.0, number(0.01, 1e6), "most commands of a session, beside publish; 20 at once", "N"
     )
 
 
@@ -214,7 +269,17 @@ class Logging:
 
 
 @dataclass(frozen=True)
-class Settings(Logging, Keeping, Serving, Publishing, Simulating, Replaying, Admitting, Listening):
+class Settings(
+    Logging,
+    Keeping,
+    Serving,
+    Publishing,
+    Simulating,
+    Replaying,
+    Guarding,
+    Admitting,
+    Listening,
+):
     """One process's settings; frozen, so that whoever holds them sees the same.
 
     The fields of the last group come first.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from math import isfinite
 from typing import Any, Final
 
@@ -100,6 +101,17 @@ def several(*allowed: str) -> Parse:
         return items
 
     return parse
+
+
+def networks(value: Any) -> tuple[str, ...]:
+    """Take a list of addresses and networks."""
+    items = texts(value)
+    for own in items:
+        try:
+            ip_network(own)
+        except ValueError:
+            raise ValueError("must be addresses or networks, such as 10.0.0.0/8") from None
+    return items
 
 
 def patterns(value: Any) -> tuple[str, ...]:

@@ -58,6 +58,14 @@ REFUSED = {
     "two upgrades": (also("Upgrade: websocket"), 426),
     "no connection": (without("Connection"), 426),
     "another connection": (without("Connection", "Connection: close"), 426),
+    "a null origin": (also("Origin: null"), 403),
+    "a malformed origin": (also("Origin: http://[::1"), 403),
+    "an origin that is none": (also("Origin: \xff::/ /%%%"), 403),
+    "two origins": (also("Origin: http://localhost", "Origin: http://localhost"), 403),
+    "a rebound name": (
+        without("Host", "Host: evil.example", "Origin: http://evil.example"),
+        403,
+    ),
     "no version": (without("Sec-WebSocket-Version"), 426),
     "an old version": (without("Sec-WebSocket-Version", "Sec-WebSocket-Version: 8"), 426),
     "two versions": (also("Sec-WebSocket-Version: 8"), 426),
@@ -88,10 +96,7 @@ TAKEN = {
         "Connection", "Connection: keep-alive", "Connection: Upgrade"
     ),
     "spaces around": without("Sec-WebSocket-Version", "Sec-WebSocket-Version:   13  "),
-    "a null origin": also("Origin: null"),
-    "a malformed origin": also("Origin: http://[::1"),
-    "an origin that is none": also("Origin: \xff::/ /%%%"),
-    "two origins": also("Origin: http://a", "Origin: http://b"),
+    "an origin of this machine": also("Origin: http://127.0.0.1:3000"),
     "deflate": also("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"),
     "odd parameters": also(
         'Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99; x="; ,,=;'

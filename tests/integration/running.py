@@ -95,7 +95,7 @@ class Feed:
     def _address(self, out: IO[bytes]) -> str:
         ready, _, _ = select.select([out], [], [], START_S)
         line = out.readline().decode() if ready else ""
-        assert "(stream ws://" in line, f"no address, but {line!r} and the log {self.log}"
+        assert "(stream ws" in line, f"no address, but {line!r} and the log {self.log}"
         return line.split("(stream ")[1].rstrip(")\n")
 
 

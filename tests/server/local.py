@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from feed.server.app import bind, listen
+from feed.server.gate import Gate
 from feed.sources.base import Source
 from tests.fakes import World
 
@@ -54,10 +55,10 @@ class Peer:
 
 
 @asynccontextmanager
-async def serving(world: World, *sources: Source) -> AsyncIterator[int]:
+async def serving(world: World, *sources: Source, gate: Gate | None = None) -> AsyncIterator[int]:
     """Serve a world's registry on a free port; gives the port."""
     sockets = bind("127.0.0.1", 0, 65_536)
-    server = listen(world.registry, sockets, lambda: sources)
+    server = listen(world.registry, sockets, lambda: sources, gate=gate)
     try:
         yield sockets[0].getsockname()[1]
     finally:

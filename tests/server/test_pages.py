@@ -107,4 +107,4 @@ def test_the_same_address_is_a_stream_for_a_websocket_client() -> None:
 def test_another_upgrade_is_refused() -> None:
     head, body = asked("/", "Upgrade: h2c", "Connection: Upgrade")
     assert head.startswith("HTTP/1.1 426 ")
-    assert body == b"this address speaks WebSocket: send Upgrade: websocket\n"
+    assert body == b"bad_handshake: this address speaks WebSocket: send Upgrade: websocket\n"

@@ -7,6 +7,7 @@ import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from feed.server import websocket
+from feed.server.gate import Gate
 from feed.server.websocket import refusal
 from feed.sessions.auth import Authority, Mode, Trusted
 from feed.sessions.keys import Keys
@@ -153,8 +154,8 @@ def test_small_messages_are_not_held_back() -> None:
 @pytest.mark.parametrize(
     ("draining", "limit", "reason"),
     [
-        (False, 1, b"this feed has no room for another session\n"),
-        (True, 10, b"this feed is about to stop\n"),
+        (False, 1, b"sessions_limit: this feed has no room for another session\n"),
+        (True, 10, b"draining: this feed is about to stop\n"),
     ],
 )
 def test_who_comes_at_a_bad_time_is_told_to_come_back(
@@ -218,14 +219,16 @@ def known(mode: Mode = "required", limits: Limits | None = None) -> tuple[World,
     return World(None, limits, authority=Authority(mode, load=lambda: Trusted(keys))), token
 
 
-def shake(world: World, path: str = "/v1/stream", header: str = "") -> tuple[str, bytes]:
+def shake(
+    world: World, path: str = "/v1/stream", header: str = "", gate: Gate | None = None
+) -> tuple[str, bytes]:
     """Give the head of the answer to a handshake, and what comes at once after it."""
 
     async def ask() -> tuple[str, bytes]:
         first = handshake(path)
         if header:
             first = first.replace(b"\r\n\r\n", f"\r\n{header}\r\n\r\n".encode())
-        async with serving(world) as port, peer(port, first) as own:
+        async with serving(world, gate=gate) as port, peer(port, first) as own:
             head = await own.head()
             return head, await own.until(b"}") + await asyncio.wait_for(own.reader.read(999), 5)
 
@@ -249,7 +252,7 @@ def test_a_bad_token_in_the_header_gets_401() -> None:
     head, body = asyncio.run(ask("optional"))
     assert head.startswith("HTTP/1.1 401 ")
     assert "\r\nWww-Authenticate: Bearer\r\n" in head
-    assert body == b"the key is unknown or was revoked\n"
+    assert body == b"bad_token: the key is unknown or was revoked\n"
 
 
 def test_a_page_says_who_it_is_by_a_subprotocol_which_is_never_repeated() -> None:
@@ -271,5 +274,6 @@ def test_a_page_with_a_bad_token_reads_the_close_code_as_it_sees_no_status() -> 
 def test_a_token_in_the_url_needs_a_setting() -> None:
     world, token = known()
     assert b'"code":4501' in shake(world, f"/v1/stream?token={token}")[1]
-    world, token = known(limits=Limits(token_in_url=True))
-    assert b'"type":"authenticated"' in shake(world, f"/v1/stream?token={token}")[1]
+    world, token = known()
+    gate = Gate(token_in_url=True)
+    assert b'"type":"authenticated"' in shake(world, f"/v1/stream?token={token}", gate=gate)[1]

@@ -7,6 +7,7 @@ import pytest
 
 from feed.sessions.entitlements import ANONYMOUS, Principal
 from feed.sessions.limits import Limits
+from feed.sessions.rates import Rate
 from feed.sessions.session import Session
 from feed.symbols import SymbolSet
 from tests.fakes import FakeTransport, World, frames, messages, quote, trade
@@ -376,3 +377,23 @@ def test_a_principal_may_have_a_limit_of_its_own() -> None:
     [error] = Desk(principal=ONLY_A).tell(type="subscribe", symbols=["A", "A*"])
     assert error["code"] == "limit_exceeded"
     assert "may hold 3 subscriptions" in error["message"]
+
+
+def test_commands_above_the_rate_are_refused_and_the_session_goes_on() -> None:
+    desk = Desk(Limits(commands=Rate(10, burst=3)))
+    told = [desk.tell(type="ping", id=number)[0] for number in range(5)]
+    assert [own["type"] for own in told] == ["pong"] * 3 + ["error"] * 2
+    assert (told[3]["code"], told[3]["id"]) == ("too_many_commands", 3)
+    desk.world.clock.passed_s = 0.1
+    assert desk.tell(type="ping")[0]["type"] == "pong"
+    assert desk.world.hub.metrics.refusals == {"too_many_commands": 2}
+
+
+def test_mistakes_without_end_close_the_session_with_4500() -> None:
+    desk = Desk(Limits(mistakes=3))
+    for command in (b"{", b"[]", b'{"type":"ping"}', b"{", b"{"):
+        desk.session.receive(command)
+    assert desk.world.hub.metrics.sessions_closed == {}
+    desk.session.receive(b"{")
+    assert desk.world.hub.metrics.sessions_closed == {4500: 1}
+    assert messages(desk.transport)[-1]["reason"] == "3 commands in a row were refused"
