@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from feed.errors import KeysError, SettingError
+from feed.hub.journal import TICK_BYTES
 from feed.server import descriptors
 from feed.server.gate import Gate
 from feed.server.policy import Policy
@@ -40,6 +41,7 @@ def authority_of(settings: Settings) -> Authority:
         STRANGER,
         subscribe=SymbolSet(settings.anonymous_subscribe),
         publish=SymbolSet(settings.anonymous_publish),
+        delay_s=settings.anonymous_delay_s,
         admin=settings.anonymous_admin,
     )
     try:
@@ -85,6 +87,21 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower().rstrip(".") == "localhost"
+
+
+def tell_delays(authority: Authority, settings: Settings) -> set[int]:
+    """Give the delays of those who are known, and say what the journal must hold for them."""
+    delays_s = authority.delays_s
+    ticks = settings.journal_limit_bytes // TICK_BYTES
+    for delay_s in sorted(delays_s):
+        log.info(
+            "delayed by %d s is served from the journal: it holds %.4g ticks/s for so long, and "
+            "%.4g of one stream; beyond that delayed sessions are told that ticks are skipped",
+            delay_s,
+            ticks / delay_s,
+            settings.journal_ticks_per_stream / delay_s,
+        )
+    return delays_s
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any, cast
 
 from feed.clock import SystemClock
-from feed.door import addresses_of, authority_of, gate_of, limits_of
+from feed.door import addresses_of, authority_of, gate_of, limits_of, tell_delays
 from feed.errors import ListenError
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
@@ -143,6 +143,7 @@ class Node:
             publish=self._ingest.publish,
             addresses=addresses_of(settings),
         )
+        self._registry.tiers.open(tell_delays(authority, settings))
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until SIGINT or SIGTERM, or until a source fails; then drain.

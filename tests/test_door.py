@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from feed.door import authority_of, is_loopback, limits_of
+from feed.door import authority_of, is_loopback, limits_of, tell_delays
 from feed.errors import SettingError
 from feed.sessions.entitlements import NOBODY
 from feed.sessions.keys import Keys, save
@@ -71,3 +71,13 @@ def test_the_settings_say_what_everybody_may_do() -> None:
 def test_there_are_no_more_sessions_than_descriptors() -> None:
     assert limits_of(Settings(connection_limit=3)).sessions == 3
     assert limits_of(Settings()).sessions > 3
+
+
+def test_what_the_journal_must_hold_for_a_delay_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = Settings(anonymous_delay_s=100, journal_ticks_per_stream=200)
+    with caplog.at_level("INFO"):
+        assert tell_delays(authority_of(settings), settings) == {100}
+    assert "delayed by 100 s is served from the journal" in caplog.text
+    assert "2 of one stream" in caplog.text

@@ -22,7 +22,7 @@ Seq = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 Delivery = Literal["adaptive", "all", "latest"]
 Authentication = Literal["none", "optional", "required"]
-SkipReason = Literal["conflated", "own"]
+SkipReason = Literal["conflated", "own", "journal"]
 
 
 class Command(msgspec.Struct, tag_field="type"):

@@ -79,6 +79,12 @@ class Authority:
             return principal
         return keys.find(principal.credential) if keys else None
 
+    @property
+    def delays_s(self) -> set[int]:
+        """The delays of those who are known beforehand."""
+        keys = self._trusted.keys or ()
+        return {self.anonymous.delay_s, *(own.principal.delay_s for own in keys)} - {0}
+
     def publishable(self, symbol: str) -> bool:
         """Tell whether somebody who is known beforehand may publish a symbol."""
         return symbol in self._publishable

@@ -124,6 +124,26 @@ class Delivery:
         return self._cohort.subscriptions if self._cohort else Subscriptions()
 
     @property
+    def hub(self) -> Hub:
+        """Where its ticks come from."""
+        return self._context.hub
+
+    def serve_from(self, context: Context) -> bool:
+        """Take ticks from another hub from now on; tells whether that can be.
+
+        It cannot once something was subscribed or is owed: that is of the hub before.
+        """
+        if len(self.subscriptions) or self.outbox is not None:
+            return False
+        cohort, self._cohort = self._cohort, None
+        if cohort is not None:
+            cohort.leave(self)
+            self.hub.index.drop_if_empty(cohort)
+        self._positions = {}
+        self._context = context
+        return True
+
+    @property
     def streams(self) -> set[Stream]:
         """The streams that are delivered at the moment."""
         return {*self._cohort.streams, *self._cohort.latest} if self._cohort else set()

@@ -11,9 +11,10 @@ from typing import Any, Final
 from feed.clock import Clock
 from feed.codes import CloseCode
 from feed.hub.hub import Hub
+from feed.hub.stream import Stream
 from feed.protocol.codec import encode
 from feed.protocol.frames import Opcode, control_frame, text_frame
-from feed.protocol.messages import PROTOCOL_VERSION, Heartbeat, Welcome
+from feed.protocol.messages import PROTOCOL_VERSION, Heartbeat, Skipped, Welcome
 from feed.sessions.addresses import Addresses
 from feed.sessions.admission import Admission
 from feed.sessions.auth import Authority
@@ -22,6 +23,7 @@ from feed.sessions.entitlements import Principal
 from feed.sessions.limits import Limits
 from feed.sessions.requests import Universe
 from feed.sessions.session import Receipt, Session
+from feed.sessions.tiers import Tier, Tiers
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class Registry:
 
     Attributes:
         admission: who the sessions are.
+        tiers: the hubs that are late.
         connections: sockets in use, also of sessions that have ended and wait for the peer's close.
         draining: whether sessions are being sent home, and none is to be opened.
 
@@ -73,6 +76,7 @@ class Registry:
         self.limits = limits
         self.universe = universe
         self.later = later
+        self.tiers = Tiers(Tier(hub, clock, limits, later), self._tell_missing)
         self.admission = Admission(
             authority or Authority(),
             clock=clock,
@@ -154,6 +158,7 @@ class Registry:
         self._beats += 1
         if self._beats % self._patrol_beats == 0:
             self.admission.patrol(self)
+        self.tiers.catch_up()
         slot = self._slots[self._beats % BEATS]
         if not slot:
             return
@@ -190,6 +195,11 @@ class Registry:
         for slot in self._slots:
             for session in list(slot.values()):
                 session.close(CloseCode.DRAINING, "draining")
+
+    def _tell_missing(self, hub: Hub, stream: Stream, notice: Skipped) -> None:
+        for session in self:
+            if session.delivery.hub is hub and stream in session.delivery.streams:
+                session.send(notice)
 
     def _slot(self, session: Session) -> dict[str, Session]:
         return self._slots[int(session.name, 16) % BEATS]

@@ -39,6 +39,7 @@ from feed.sessions.admission import Admission
 from feed.sessions.delivery import Delivery, Transport
 from feed.sessions.entitlements import NOBODY, Principal
 from feed.sessions.requests import Universe, not_entitled, read_channels, read_subscriptions
+from feed.sessions.tiers import Tiers
 from feed.ticks import Tick
 
 
@@ -59,6 +60,7 @@ class Context(delivery.Context, Protocol):
     """What all sessions of a process share."""
 
     admission: Admission
+    tiers: Tiers
     epoch: str
     universe: Universe
     publish: Callable[[Principal, list[Any]], Receipt]
@@ -104,7 +106,8 @@ class Session:
     ) -> None:
         self.name = name
         self.principal = principal
-        self.delivery = Delivery(transport, context, batched=batched, overflow=self._overflow)
+        tier = context.tiers.of(principal.delay_s)
+        self.delivery = Delivery(transport, tier, batched=batched, overflow=self._overflow)
         self.quiet_beats = 0
         self.address = ""
         self._due_s = 0.0
@@ -220,7 +223,9 @@ class Session:
 
     def reconsider(self, before: Principal) -> None:
         """Hold the subscriptions to the entitlements as they are now; tells what was lost."""
-        if self.principal.delay_s != before.delay_s and self.delivery.streams:
+        if self.principal.delay_s != before.delay_s and not self.delivery.serve_from(
+            self._context.tiers.of(self.principal.delay_s)
+        ):
             self.close(CloseCode.DRAINING, "the delay of this session has changed")
         held, had = self.delivery.subscriptions, self.delivery.streams
         if self.principal.rights == before.rights or self.ended or not len(held):
@@ -239,17 +244,19 @@ class Session:
         if not self.principal.publish:
             text = f"{self.principal.name} may not publish on this feed"
             raise MessageError(codes.NOT_ENTITLED, text, id=command.id)
-        if not command.echo:
+        # Who is served late gets its own ticks late too: nothing of them is on its way now.
+        kept_from = not command.echo and not self.principal.delay_s
+        if kept_from:
             self.delivery.hold_back()
         if self._closing:  # what was owed already was too much
             return
         receipt = self._context.publish(self.principal, command.ticks)
-        if not command.echo:
+        if kept_from:
             self.delivery.take_back(receipt.burst, receipt.ticks)
         self.send(Published(len(receipt.ticks), receipt.seqs, receipt.rejected, id=command.id))
 
     def _streams(self, subscriptions: list[Subscription]) -> list[Stream]:
-        matching = self._context.hub.index.matching
+        matching = self.delivery.hub.index.matching
         found = (matching(channel, pattern) for channel, pattern in subscriptions)
         may = self.principal.may_subscribe
         return list(

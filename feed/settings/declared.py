@@ -82,6 +82,9 @@ class Admitting:
     anonymous_subscribe: tuple[str, ...] = setting(
         ("*",), patterns, "symbols whose ticks everybody may have, such as AAPL or BTC*", "PATTERN"
     )
+    anonymous_delay_s: int = setting(
+        0, whole(0, 1_000_000), "how late everybody gets ticks who does not say who they are", "S"
+    )
     anonymous_publish: tuple[str, ...] = setting(
         (), patterns, "symbols that everybody may publish", "PATTERN"
     )
