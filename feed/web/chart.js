@@ -36,6 +36,7 @@ export class Chart {
   #row = null;
   #interval = INTERVALS[0];
   #candles = new Candles(1);
+  #painted = 0;
   #asked = 0;
   #element;
   #note;
@@ -92,7 +93,8 @@ export class Chart {
     if (!this.#chart || !this.#row) return;
     const all = this.#candles.all;
     if (this.#candles.changed) this.#set(all);
-    else if (all.length) this.#update(all[all.length - 1]);
+    else for (const candle of all.slice(Math.max(0, this.#painted - 1))) this.#update(candle);
+    this.#painted = all.length; // a page in the background is not painted for a while
     this.#candles.changed = false;
     const { bid, ask } = this.#row;
     [bid, ask].forEach((price, at) =>

@@ -308,7 +308,7 @@ const KEYS = {
   "/": () => search.focus(),
   "?": () => byId("about").showModal(),
   t: () => dress(nextTheme()),
-  w: () => byId("watch").focus(),
+  w: () => table.focus(),
   r: () => feed.retry(),
   " ": () => playback.toggle(),
 };

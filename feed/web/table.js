@@ -33,6 +33,7 @@ export class Table {
   #columns;
   #scroller;
   #on;
+  #table = document.createElement("table");
   #body = document.createElement("tbody");
   #above = spacer();
   #below = spacer();
@@ -45,22 +46,28 @@ export class Table {
     this.#scroller = scroller;
     this.#columns = columns;
     this.#on = on;
-    const table = Object.assign(document.createElement("table"), { className: "board" });
+    const table = this.#table;
+    table.className = "board";
     table.setAttribute("role", "grid");
     table.setAttribute("aria-label", label);
     table.append(this.#head(), this.#body);
+    table.tabIndex = 0;
+    table.addEventListener("keydown", (event) => this.#key(event));
     scroller.replaceChildren(table);
-    scroller.tabIndex = 0;
     scroller.addEventListener("scroll", () => on.onScroll?.(), { passive: true });
-    scroller.addEventListener("keydown", (event) => this.#key(event));
     this.#body.addEventListener("click", (event) => this.#click(event));
     this.#body.addEventListener("pointerdown", (event) => this.#grab(event));
     new ResizeObserver(() => on.onScroll?.()).observe(scroller);
   }
 
+  focus() {
+    this.#table.focus({ preventScroll: true });
+  }
+
   /** Say which rows there are, in order. @param {Row[]} rows */
   show(rows) {
     this.#rows = rows;
+    this.#table.setAttribute("aria-rowcount", String(rows.length + 1));
     this.#arrange(true);
   }
 
@@ -177,7 +184,7 @@ export class Table {
   #mark({ line, row }) {
     const own = row?.symbol === this.selected;
     line.setAttribute("aria-selected", String(own));
-    if (own) this.#scroller.setAttribute("aria-activedescendant", line.id);
+    if (own) this.#table.setAttribute("aria-activedescendant", line.id);
   }
 
   /** @returns {Line} */
