@@ -149,18 +149,35 @@ static PyObject *pending_clear(Pending *own, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-/* Hand the buffer to one target: bytes taken, -1 for a socket that failed, -2 for an exception. */
-static Py_ssize_t hand(PyObject *target, PyObject **copy, Py_ssize_t *total) {
-    if (PyLong_CheckExact(target)) {
-        ssize_t taken = send(PyLong_AsLong(target), buffer.bytes, buffer.size, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (taken >= 0) return *total += taken, taken;
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
+typedef struct { /* what is handed out: the buffer, or a copy once a function was given one */
+    const char *bytes;
+    Py_ssize_t size, total;
+    PyObject *copy;
+} Parcel;
+
+static Py_ssize_t hand_to_socket(Parcel *parcel, int fd) {
+    ssize_t taken = send(fd, parcel->bytes, parcel->size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (taken < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
+    parcel->total += taken;
+    return taken;
+}
+
+/* A function may do anything, flush another cohort for one. */
+static Py_ssize_t hand_to_function(Parcel *parcel, PyObject *function) {
+    if (parcel->copy == NULL) {
+        if ((parcel->copy = PyBytes_FromStringAndSize(parcel->bytes, parcel->size)) == NULL) return -2;
+        parcel->bytes = PyBytes_AS_STRING(parcel->copy);
     }
-    if (*copy == NULL) *copy = PyBytes_FromStringAndSize((char *)buffer.bytes, buffer.size);
-    PyObject *taken = *copy ? PyObject_CallOneArg(target, *copy) : NULL;
+    PyObject *taken = PyObject_CallOneArg(function, parcel->copy);
     Py_ssize_t size = taken ? PyLong_AsSsize_t(taken) : -2;
     Py_XDECREF(taken);
     return PyErr_Occurred() ? -2 : size;
+}
+
+/* Give the bytes taken, -1 for a socket that failed, -2 for an exception. */
+static Py_ssize_t hand(Parcel *parcel, PyObject *target) {
+    if (PyLong_CheckExact(target)) return hand_to_socket(parcel, PyLong_AsLong(target));
+    return hand_to_function(parcel, target);
 }
 
 static int note_short(PyObject **shorts, PyObject *member, Py_ssize_t taken) {
@@ -172,18 +189,21 @@ static int note_short(PyObject **shorts, PyObject *member, Py_ssize_t taken) {
 }
 
 static PyObject *pending_send(Pending *own, PyObject *targets) {
-    PyObject *member, *target, *copy = NULL, *shorts = NULL;
-    Py_ssize_t at = 0, total = 0;
-    int failed = !PyDict_Check(targets) || put_together(own) < 0;
-    if (failed && !PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "targets must be a dict");
-    while (!failed && PyDict_Next(targets, &at, &member, &target)) {
-        Py_ssize_t taken = hand(target, &copy, &total);
-        if (taken != (Py_ssize_t)buffer.size) failed = taken == -2 || note_short(&shorts, member, taken) < 0;
+    if (!PyDict_Check(targets)) return PyErr_SetString(PyExc_TypeError, "targets must be a dict"), NULL;
+    if (put_together(own) < 0) return NULL;
+    Parcel parcel = {.bytes = (char *)buffer.bytes, .size = buffer.size};
+    PyObject *member, *target, *shorts = NULL;
+    int failed = 0;
+    for (Py_ssize_t at = 0; !failed && PyDict_Next(targets, &at, &member, &target);) {
+        Py_INCREF(member), Py_INCREF(target);
+        Py_ssize_t taken = hand(&parcel, target);
+        if (taken != parcel.size) failed = taken == -2 || note_short(&shorts, member, taken) < 0;
+        Py_DECREF(member), Py_DECREF(target);
     }
-    Py_XDECREF(copy);
+    Py_XDECREF(parcel.copy);
     let_go();
     if (failed) return Py_XDECREF(shorts), NULL;
-    return Py_BuildValue("nN", total, shorts ? shorts : PyTuple_New(0));
+    return Py_BuildValue("nN", parcel.total, shorts ? shorts : PyTuple_New(0));
 }
 
 static PyMethodDef pending_methods[] = {

@@ -96,6 +96,21 @@ def test_sockets_get_the_buffer_and_only_those_that_took_less_are_told(
 
 
 @both
+def test_a_function_may_flush_another_cohort_in_between(make: Make, pairs: Any) -> None:
+    own, other = make(batched=False), make(batched=False)
+    owe(own, [b"x" * 300])
+    owe(other, [b"y" * 300])
+    [(ours, theirs)] = pairs(1)
+
+    def function(buffer: bytes) -> int:
+        other.send({"other": len})
+        return len(buffer)
+
+    own.send({"function": function, "socket": ours.fileno()})
+    assert theirs.recv(1_000) == own.buffer()
+
+
+@both
 def test_what_a_target_raises_is_raised(make: Make) -> None:
     own = make(batched=False)
     owe(own, [b"x"])
