@@ -28,8 +28,8 @@ NS: Final = 1_000_000_000
 FIELDS: Final = {"quotes": "quote", "trades": "trade", "bars": "bar", "status": "status"}
 """By channel, where a snapshot has its newest tick."""
 
-STEP_TICKS: Final = 1_000
-"""How many ticks are looked at between two turns of the event loop: less than a millisecond."""
+STEP_TICKS: Final = 500
+"""How many ticks are looked at between two turns of the event loop: a fraction of a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,15 @@ class Log:
         epoch: gives the label of the hub's numbering.
         clock: tells how far a delayed principal may look.
         archive: has what the journal has no longer, and earlier epochs.
+
+    Attributes:
+        turn: held by who encodes a chunk, so that in each turn of the loop there is one in all.
     """
 
     def __init__(
         self, hub: Hub, epoch: Callable[[], str], clock: Clock, archive: Archive | None = None
     ) -> None:
+        self.turn = asyncio.Lock()
         self._hub = hub
         self._archive = archive
         self._epoch = epoch

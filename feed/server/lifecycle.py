@@ -79,12 +79,11 @@ class Server:
         self._hurried.set()
 
     async def drain(self) -> None:
-        """Accept nobody any more, let sessions take what they are owed, and send them home.
+        """Let sessions take what they are owed, and send them home.
 
-        It lasts until every peer has closed its side too, so that none of them is reset.
+        It lasts until every peer has closed its side too, so that none of them is reset. Whoever
+        comes meanwhile is answered: 503, and not ready.
         """
-        if self._listener is not None:
-            self._listener.stop()
         if len(self._registry):
             log.info("draining %d sessions", len(self._registry))
         loop = asyncio.get_running_loop()
@@ -95,6 +94,7 @@ class Server:
         if self._beating is not None:
             self._beating.cancel()
         if self._listener is not None:
+            self._listener.stop()
             await self._listener.close_all_connections()
 
     async def _until(self, condition: Callable[[], bool], deadline_s: float) -> None:

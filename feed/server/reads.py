@@ -32,6 +32,7 @@ from feed.ticks import CHANNELS, Tick
 
 log = logging.getLogger(__name__)
 
+STATUS: Final = {codes.BAD_SYMBOL: 400, codes.NOT_ENTITLED: 403}
 LIMIT: Final = 1_000
 LIMIT_MAX: Final = 100_000
 SYMBOLS_MAX: Final = 1_000
@@ -150,7 +151,7 @@ class LogHandler(ApiHandler):
         if rejected or "*" in symbol:
             code = rejected[0].code if rejected else codes.BAD_SYMBOL
             text = rejected[0].message if rejected else f"one symbol only, was {describe(symbol)}"
-            raise Refused(400 if code == codes.BAD_SYMBOL else 404, code, text)
+            raise Refused(STATUS.get(code, 404), code, text)
 
     def _want(self, channel: str, symbol: str, interval: str | None) -> Want:
         return Want(
@@ -200,11 +201,12 @@ class LogHandler(ApiHandler):
             raise Refused(406, rest.NOT_ACCEPTABLE, str(error)) from None
 
     async def _write(self, writer: Writer, ticks: list[Tick], streamed: bool) -> None:
-        self.write(await writer.chunk(ticks))
+        async with self._history.turn:
+            self.write(await writer.chunk(ticks))
+            await asyncio.sleep(0)
         if streamed:
             async with asyncio.timeout(STALLED_S):
                 await self.flush()
-        await asyncio.sleep(0)
 
 
 class TicksHandler(LogHandler):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from feed.sessions.tokens import sign
-from tests.integration.running import TICK_TYPES, Message, environment, run, serving
+from tests.integration.running import TICK_TYPES, Message, environment, run, serving, wait_for
 
 SECRET = b"0123456789abcdef" * 2
 MARKET = ("--simulate", "A,B", "--rate", "500", "--authentication", "required")
@@ -114,3 +116,31 @@ def test_the_clients_of_this_project_show_the_token_of_the_shell(
 
 def environment_with(token: str) -> Callable[[], dict[str, str]]:
     return lambda: environment() | {"FEED_TOKEN": token}
+
+
+def asked(url: str, token: str | None = None) -> tuple[int, str, Message]:
+    """Ask over HTTP; gives status, the way to authenticate and the body."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        return answer.status, answer.headers.get("WWW-Authenticate"), orjson.loads(answer.read())
+
+
+def test_what_is_read_over_http_is_what_the_token_may_have(tmp_path: Path) -> None:
+    some, late = key(tmp_path, "desk-2", "--symbols", "A"), key(tmp_path, "late", "--delay", "1h")
+    with serving(tmp_path, *MARKET, "--api-keys", str(tmp_path / "keys.toml")) as feed:
+        url = f"http://127.0.0.1:{feed.port}/v1"
+        wait_for(lambda: asked(f"{url}/ticks/A", some)[2]["ticks"], "the first tick of A")
+        assert asked(f"{url}/ticks/A")[:2] == (401, "Bearer")
+        assert asked(f"{url}/ticks/A", "wrong")[:2] == (401, "Bearer")
+        forbidden, missing = asked(f"{url}/ticks/B", some), asked(f"{url}/ticks/C", some)
+        assert (forbidden[0], missing[0]) == (403, 403)
+        assert forbidden[2]["message"].replace("B", "C") == missing[2]["message"]
+        assert asked(f"{url}/symbols", some)[2]["symbols"] == ["A"]
+        assert asked(f"{url}/ticks/A", late)[2]["ticks"] == []
+        (snapshot,) = asked(f"{url}/snapshot?symbols=A", late)[2]["snapshots"]
+        assert "quote" not in snapshot
+        assert asked(f"http://127.0.0.1:{feed.port}/healthz")[0] == 200

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+import urllib.request
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
-from tests.integration.running import Feed, serving
+from tests.integration.running import Feed, serving, stoppable, wait_for
 from tests.integration.talkers import Talker, gather
 
 SYMBOLS = 20
@@ -49,6 +52,30 @@ def test_a_drain_resets_nobody_and_owes_nothing(tmp_path: Path, clients: int) ->
         assert messages[-1]["type"] == "closing"
         newest.setdefault(own.symbol, set()).update(last_seqs(messages).items())
     assert all(len(found) == 2 for found in newest.values()), "all got the same last tick"
+
+
+def test_while_it_drains_a_feed_is_not_ready_and_takes_no_session(tmp_path: Path) -> None:
+    market = ("--simulate", str(SYMBOLS), "--rate", "50000", "--seed", "1")
+    large = ("--outbox-limit-bytes", "1000000000")
+    with serving(tmp_path, *market, *large) as feed, stoppable(feed) as own:
+        own.subscribe("*", delivery="all", snapshot=False)
+        url = f"http://127.0.0.1:{feed.port}"
+        wait_for(lambda: b"feed_sessions_behind 1.0" in got(f"{url}/metrics")[1], "it behind")
+        feed.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: got(f"{url}/readyz")[0] == 503, "not ready")
+        assert b'"reasons":["draining"' in got(f"{url}/readyz")[1]
+        with pytest.raises(InvalidStatus, match="503"):
+            connect(feed.url, proxy=None)
+        feed.process.send_signal(signal.SIGTERM)
+        assert feed.process.wait(DRAIN_S) == 0
+
+
+def got(url: str) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(url, timeout=DRAIN_S) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
 
 
 def last_seqs(messages: list[dict[str, object]]) -> dict[str, int]:

@@ -108,7 +108,21 @@ def test_heartbeats_end_with_the_server() -> None:
     asyncio.run(main())
 
 
-def test_a_drain_accepts_nobody_and_ends_when_everybody_has_left() -> None:
+def test_who_comes_during_a_drain_is_answered() -> None:
+    async def main() -> None:
+        registry = FakeRegistry(sessions=5, leave_per_step=0)
+        async with listening(registry, drain_timeout_s=3600) as (server, address):
+            draining = asyncio.ensure_future(server.drain())
+            await asyncio.sleep(0)
+            async with peer(int(address.split(":")[1]), request("/nosuch")) as own:
+                assert (await own.head()).startswith("HTTP/1.1 404 ")
+            server.hurry()
+            await draining
+
+    asyncio.run(main())
+
+
+def test_after_a_drain_nobody_is_accepted_and_everybody_has_left() -> None:
     async def main() -> None:
         registry = FakeRegistry(sessions=5)
         async with listening(registry) as (server, address):
