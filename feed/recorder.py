@@ -180,6 +180,10 @@ class Recorder:
         except OSError as error:
             self._stop(ticks, error)
             return
+        except Exception as error:  # whatever is wrong with these ticks, the next ones are recorded
+            log.exception("recording failed")
+            self._miss(ticks, f"they could not be written: {error}")
+            return
         self.done.bytes += segment.size - size
         self.done.ticks += len(ticks)
         if self._hole is not None:

@@ -185,6 +185,22 @@ def test_a_full_disk_is_told_once_and_the_recording_goes_on_when_there_is_room(
     ]
 
 
+def test_ticks_that_cannot_be_written_are_left_out_and_the_next_are_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def record() -> None:
+        async with recording(tmp_path) as own:
+            own.append([Quote("A", 1, 2**70, 1.0, 100, 2.0, 100, NOON)])
+            await own.flush()
+            own.append(burst(2, 1))
+
+    asyncio.run(record())
+    assert seqs(tmp_path) == [2]
+    (hole,) = holes(tmp_path)
+    assert hole.reason.startswith("they could not be written: ")
+    assert "recording failed" in caplog.text
+
+
 def test_a_disk_that_stays_full_ends_in_peace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,6 +167,8 @@ class Log:
                         break
         if stream is not None:
             async for ticks in walk(self._hub.journal, stream, seq):
+                if epoch != self._epoch():  # the stream has been numbered anew meanwhile
+                    return
                 yield ticks
 
     def _stream(self, epoch: str, want: Want) -> Stream | None:

@@ -37,6 +37,8 @@ INTERNAL_ERROR: Final = "internal_error"
 
 NS: Final = re.compile(r"-?[0-9]{1,19}")
 DATED: Final = re.compile(r"[0-9]{4}-.*")
+FRACTION: Final = re.compile(r"(.*T[0-9:]+)\.([0-9]{7,9})(.*)")
+"""Finer than a microsecond, which is as far as the standard library reads."""
 LOST_PLUS: Final = re.compile(r"(.*T[0-9:.,]+) ([0-9]{2}:?[0-9]{2})")
 """`+` in an address means a space; who writes `+01:00` there does not mean that."""
 
@@ -90,7 +92,12 @@ class ApiHandler(RequestHandler):
     @property
     def methods(self) -> list[str]:
         """What this address takes."""
-        return [own.upper() for own in METHODS if own in vars(type(self))]
+        own = [name.upper() for name in METHODS if name in vars(type(self))]
+        return [*own, "HEAD"] if "GET" in own else own
+
+    def head(self, *path: str) -> Any:
+        """Answer as to GET; Tornado leaves the body out."""
+        return self.get(*path)
 
     def _given(self) -> dict[str, str]:
         given = {name: self.get_query_arguments(name) for name in self.request.query_arguments}
@@ -187,7 +194,10 @@ def time_ns(value: str) -> int:
     try:
         if not DATED.fullmatch(value):
             raise ValueError
-        return int(moment(LOST_PLUS.sub(r"\1+\2", value)))
+        value = LOST_PLUS.sub(r"\1+\2", value)
+        if found := FRACTION.fullmatch(value):
+            return int(moment(found[1] + found[3])) + int(found[2].ljust(9, "0"))
+        return int(moment(value))
     except (ValueError, OverflowError):
         raise ValueError("must be ISO 8601 or integer nanoseconds since 1970") from None
 

@@ -205,13 +205,20 @@ def recover(folder: Path) -> None:
     """Complete what a recorder that was killed has left; nobody else may be writing there."""
     for segment in segments_under(folder):
         if segment.grows:
-            try:
-                torn = complete(segment.path)
-            except OSError as error:
-                log.warning("%s stays as it is: %s", segment.path, error.strerror)
-                continue
-            if torn:
-                log.warning("%s: left out a torn end, what came before it is kept", segment.path)
+            _complete(segment.path)
+        else:  # what it was made of may have been left beside it
+            stem = segment.path.name.removesuffix(PARQUET)
+            segment.path.with_name(f"{stem}{GROWING}").unlink(missing_ok=True)
+
+
+def _complete(path: Path) -> None:
+    try:
+        torn = complete(path)
+    except OSError as error:
+        log.warning("%s stays as it is: %s", path, error.strerror)
+        return
+    if torn:
+        log.warning("%s: left out a torn end, what came before it is kept", path)
 
 
 def note(folder: Path, hole: Hole) -> None:

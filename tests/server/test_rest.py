@@ -8,7 +8,7 @@ import pytest
 
 from feed.server import rest
 from tests.fakes import World
-from tests.server.local import answer, request, serving
+from tests.server.local import answer, peer, request, serving
 
 
 def asked(path: str, method: str = "GET", world: World | None = None) -> tuple[str, Any]:
@@ -43,6 +43,19 @@ def test_a_mistake_is_told_as_the_stream_tells_it(
     assert ("Allow: GET" in head) == (status == 405)
 
 
+def test_head_is_answered_without_a_body() -> None:
+    async def ask() -> bytes:
+        async with serving(World()) as port:
+            first = request("/v1/symbols", "Connection: close", method="HEAD")
+            async with peer(port, first) as own:
+                return await own.rest()
+
+    head, _, body = asyncio.run(ask()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"Content-Length: 27" in head
+    assert body == b""
+
+
 def test_a_mistake_names_the_value_and_what_is_allowed() -> None:
     _, body = asked("/v1/symbols?limit=many")
     assert body["message"] == "limit must be an integer from 1 to 100000, was 'many'"
@@ -69,6 +82,8 @@ NS = 1_000_000_000
         ("-5", -5),
         ("20260105", 20_260_105),
         ("1970-01-01T00:00:01Z", NS),
+        ("1970-01-01T00:00:01.123456789Z", NS + 123_456_789),
+        ("1970-01-01T00:00:01.1234567", NS + 123_456_700),
         ("1970-01-01T01:00:00+01:00", 0),
         ("1970-01-01T01:00:00 01:00", 0),
         ("1970-01-01 00:00:02", 2 * NS),

@@ -124,6 +124,8 @@ def test_a_segment_that_is_there_twice_counts_once(tmp_path: Path) -> None:
     path.write_bytes(growing)
     (found,) = segments_under(tmp_path)
     assert not found.grows
+    recover(tmp_path)
+    assert list(path.parent.iterdir()) == [found.path]
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
