@@ -118,6 +118,6 @@ class Server:
             metrics = self._registry.hub.metrics
             metrics.loop_lag.observe(lag_s)
             self._registry.beat(lag_s * 1000)
-            self._tidy.look(sum(metrics.sessions_closed.values()))
+            self._tidy.look(metrics.sessions_opened + sum(metrics.sessions_closed.values()))
             self.reload(asked=False)
             due_s = max(due_s + interval_s, time.monotonic())

@@ -1,31 +1,31 @@
-"""Memory that sessions have given up goes back to the system; the C library alone keeps much."""
+"""Memory that crowds have given up goes back to the system; the C library alone keeps much."""
 
 from __future__ import annotations
 
 import ctypes
 from typing import Final
 
-ENOUGH_GONE: Final = 50
-"""How many sessions must have ended for a look at the heap to be worth a few milliseconds."""
+CROWD: Final = 50
+"""How many sessions must have come or gone for a look at the heap to be worth a few milliseconds."""
 
 
 class Tidy:
-    """Gives memory back after crowds have left."""
+    """Gives memory back after crowds have left, or come: a handshake takes 16 KiB for a moment."""
 
     def __init__(self) -> None:
         self._seen = 0
         self._tidied = 0
 
-    def look(self, ended: int) -> bool:
-        """Give memory back if many sessions have ended since that was done, and now none does.
+    def look(self, moves: int) -> bool:
+        """Give memory back if many sessions have come or gone since that was done, and now none do.
 
         Args:
-            ended: how many sessions have ended since the start.
+            moves: how many sessions have begun and have ended since the start.
         """
-        seen, self._seen = self._seen, ended
-        if ended - self._tidied < ENOUGH_GONE or ended != seen:
+        seen, self._seen = self._seen, moves
+        if moves - self._tidied < CROWD or moves != seen:
             return False
-        self._tidied = ended
+        self._tidied = moves
         trim()
         return True
 

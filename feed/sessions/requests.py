@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -69,7 +70,8 @@ def read_subscriptions(
             rejected.append(rejection)
             continue
         given = [channel for channel in channels if channel in principal.channels]
-        asked.extend(Subscription(channel, symbol) for channel in given)
+        name = sys.intern(symbol)  # one text for all sessions that ask for it
+        asked.extend(Subscription(channel, name) for channel in given)
         if len(given) < len(channels):
             rejected.append(_without(symbol, [own for own in channels if own not in given]))
     return asked, rejected

@@ -6,17 +6,17 @@ from collections.abc import Callable
 import pytest
 
 from feed.server import memory
-from feed.server.memory import ENOUGH_GONE, Tidy
+from feed.server.memory import CROWD, Tidy
 
 
-def test_the_heap_is_tidied_when_a_crowd_has_left_and_then_not_again(
+def test_the_heap_is_tidied_when_a_crowd_has_moved_and_then_not_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trims: list[bool] = []
     monkeypatch.setattr(memory, "trim", lambda: trims.append(True))
     tidy = Tidy()
-    few, many = ENOUGH_GONE - 1, 3 * ENOUGH_GONE
-    looks = [tidy.look(ended) for ended in (0, few, few, many, many, many, many + few, many + few)]
+    few, many = CROWD - 1, 3 * CROWD
+    looks = [tidy.look(moves) for moves in (0, few, few, many, many, many, many + few, many + few)]
     assert looks == [False, False, False, False, True, False, False, False]
     assert len(trims) == 1
 
