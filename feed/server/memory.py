@@ -6,7 +6,7 @@ import ctypes
 from typing import Final
 
 CROWD: Final = 50
-"""How many sessions must have come or gone for a look at the heap to be worth a few milliseconds."""
+"""How many sessions must have come or gone for a tidy heap to be worth a few milliseconds."""
 
 
 class Tidy:
