@@ -18,6 +18,7 @@ from feed.clock import SystemClock
 from feed.hub.cohort import Segment
 from feed.hub.hub import Hub
 from feed.hub.pending import Target
+from feed.hub.steps import Pace, finish
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.hub.tickerplant import Tickerplant
 from feed.ticks import Quote, Tick
@@ -70,7 +71,9 @@ def fan_out(*, batched: bool, cohorts: int = COHORTS) -> Cost:
     for number in range(cohorts):
         wish = [*names, f"OWN{number}"]
         terms = {Subscription("quotes", name): Terms("adaptive") for name in wish}
-        hub.index.cohort(Subscriptions(terms), batched=batched).join(Taker(), behind=False)
+        with hub.index.held(Subscriptions(terms), batched=batched) as cohort:
+            finish(hub.index.fill(cohort, Pace()))
+            cohort.join(Taker(), behind=False)
     plant = Tickerplant(hub.index, hub.receive, SystemClock())
     bursts = iter([_burst(names, number) for number in range(BURSTS + 1)])
 

@@ -55,6 +55,9 @@ class FakeTransport:
         self.room -= size
         return size
 
+    def want_turn(self) -> None:
+        """Whoever drives the session looks at `busy`."""
+
     def want_write(self, wanted: bool) -> None:
         self.wants_write = wanted
 

@@ -61,6 +61,7 @@ def test_every_call_is_counted_once() -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not IN_C, reason="nothing is compiled, so Python is what every test is of")
+@pytest.mark.timeout(240)
 def test_all_that_holds_of_what_is_compiled_holds_in_python() -> None:
     tests = ["tests/hub", "tests/sessions", "tests/client/test_ledger.py", "tests/test_hot_path.py"]
     done = subprocess.run(

@@ -46,7 +46,7 @@ class Hub:
         self.journal = Journal(
             journal_ticks_per_stream, journal_limit_bytes, lambda: self.index.streams()
         )
-        self.index = Index(self.journal.open)
+        self.index = Index(self.journal.open, schedule)
         self.last_values = LastValues(self.index)
         self.metrics = Metrics()
         self._schedule = schedule

@@ -6,15 +6,22 @@ for as long as somebody asks for it; wildcards do not see it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from feed.hub.cohort import Cohort
+from feed.hub.steps import STEP, Pace, Steps
 from feed.hub.stream import Stream
-from feed.hub.subscriptions import Subscriptions
+from feed.hub.subscriptions import Subscription, Subscriptions
 from feed.symbols import is_wildcard
 from feed.ticks import CHANNEL_OF, CHANNELS, Tick
 
 Key = tuple[bool, Subscriptions]
+
+TIDY_STREAMS: Final = 2 * STEP
+"""How many streams are detached at a time: faster than sessions can attach them in their turns."""
 
 
 class Index:
@@ -22,22 +29,31 @@ class Index:
 
     Args:
         opened: told of each stream before its first tick.
+        soon: calls a function once, after others had their turn.
 
     Attributes:
         by_kind: streams that have ticked, by tick class and symbol, for the path of a tick.
     """
 
-    def __init__(self, opened: Callable[[Stream], None] = lambda stream: None) -> None:
+    def __init__(
+        self,
+        opened: Callable[[Stream], None] = lambda stream: None,
+        soon: Callable[[Callable[[], None]], None] = lambda call: call(),
+    ) -> None:
         self._opened = opened
+        self._soon = soon
         self._ticked: dict[str, dict[str, Stream]] = {name: {} for name in CHANNELS}
         self._named: dict[str, dict[str, Stream]] = {name: {} for name in CHANNELS}
         self.by_kind = {kind: self._ticked[name] for kind, name in CHANNEL_OF.items()}
         self._cohorts: dict[Key, Cohort] = {}
         self._wildcards: dict[Cohort, None] = {}
+        self._unfilled: dict[Cohort, None] = {}
+        self._held: dict[Cohort, int] = {}
+        self._dropped: deque[Cohort] = deque()
 
     @property
     def cohorts(self) -> Iterable[Cohort]:
-        """Every cohort that has a member."""
+        """Every cohort that has a member, or will have one soon."""
         return self._cohorts.values()
 
     def streams(self) -> Iterator[Stream]:
@@ -68,72 +84,97 @@ class Index:
                 _attach(cohort, stream)
         return stream
 
-    def matching(self, channel: str, pattern: str) -> list[Stream]:
-        """Give the streams a subscription takes, making the one that an exact symbol names."""
-        if not is_wildcard(pattern):
-            return [self.stream(channel, pattern)]
-        prefix = pattern[:-1]
-        return [
-            stream for symbol, stream in self._ticked[channel].items() if symbol.startswith(prefix)
-        ]
+    @contextmanager
+    def held(self, subscriptions: Subscriptions, *, batched: bool) -> Iterator[Cohort]:
+        """Give the cohort of sessions that asked for exactly this, making it when it is new.
 
-    def cohort(self, subscriptions: Subscriptions, *, batched: bool) -> Cohort:
-        """Give the cohort of sessions that asked for exactly this, making it when it is new."""
-        key = (batched, subscriptions)
-        cohort = self._cohorts.get(key)
-        if cohort is None:
-            cohort = self._cohorts[key] = Cohort(subscriptions, batched=batched)
-            self._attach_all(cohort)
-        return cohort
-
-    def moved(self, cohort: Cohort, subscriptions: Subscriptions) -> Cohort:
-        """Give the cohort for a member of `cohort` whose subscriptions change to these.
-
-        The only member of a cohort takes it along, so that adding symbols one by one costs no more
-        than the symbols. The caller lets the member leave the old cohort and join the one given.
+        It stays while it is held; `fill` it before anybody joins.
         """
-        changes = cohort.subscriptions.differing(subscriptions)
-        shared = cohort.members > 1 or (cohort.batched, subscriptions) in self._cohorts
-        other_rights = cohort.subscriptions.rights != subscriptions.rights
-        if shared or other_rights or any(is_wildcard(own.pattern) for own in changes):
-            return self.cohort(subscriptions, batched=cohort.batched)
-        del self._cohorts[cohort.batched, cohort.subscriptions]
-        cohort.subscriptions = subscriptions
-        self._cohorts[cohort.batched, subscriptions] = cohort
-        for channel, symbol in changes:
-            self._reattach(cohort, self.stream(channel, symbol))
-        return cohort
+        cohort = self._cohorts.get((batched, subscriptions))
+        if cohort is None:
+            cohort = Cohort(subscriptions, batched=batched)
+            self._cohorts[batched, subscriptions] = cohort
+            self._unfilled[cohort] = None
+            if subscriptions.wildcards:
+                self._wildcards[cohort] = None
+        self._held[cohort] = self._held.get(cohort, 0) + 1
+        try:
+            yield cohort
+        finally:
+            self._held[cohort] -= 1
+            if not self._held[cohort]:
+                del self._held[cohort]
+                self.drop_if_empty(cohort)
 
-    def drop_if_empty(self, cohort: Cohort) -> None:
-        """Forget a cohort whose last member has left, and the streams that only it asked for."""
-        if (
-            cohort.members
-            or self._cohorts.pop((cohort.batched, cohort.subscriptions), None) is None
-        ):
+    def fill(self, cohort: Cohort, pace: Pace) -> Steps:
+        """Attach every stream that a new cohort takes, in steps."""
+        if cohort not in self._unfilled:
             return
-        self._wildcards.pop(cohort, None)
-        for stream in [*cohort.streams, *cohort.latest]:
-            _detach(cohort, stream)
-            self._forget_if_unused(stream)
-
-    def _attach_all(self, cohort: Cohort) -> None:
-        wildcards = cohort.subscriptions.wildcards
         for channel, pattern in cohort.subscriptions:
             if not is_wildcard(pattern):
                 _attach(cohort, self.stream(channel, pattern))
-        for channel in {own.channel for own in wildcards}:
-            for stream in self._ticked[channel].values():
+                if pace():
+                    yield
+        for channel in {own.channel for own in cohort.subscriptions.wildcards}:
+            for stream in list(self._ticked[channel].values()):
                 _attach(cohort, stream)
-        if wildcards:
-            self._wildcards[cohort] = None
+                if pace():
+                    yield
+        self._unfilled.pop(cohort, None)
 
-    def _reattach(self, cohort: Cohort, stream: Stream) -> None:
-        """Bring one stream in line with what a cohort now asks for."""
-        _detach(cohort, stream)
-        named = (stream.channel, stream.symbol) in cohort.subscriptions
-        if named or stream.symbol in self._ticked[stream.channel]:
-            _attach(cohort, stream)
-        self._forget_if_unused(stream)
+    def may_alter(
+        self, cohort: Cohort, subscriptions: Subscriptions, touched: Collection[Subscription]
+    ) -> bool:
+        """Tell whether a cohort can go along with its only member, who asks for something else.
+
+        So that adding symbols one by one costs no more than the symbols.
+
+        Args:
+            touched: what was added, removed, or has other terms.
+        """
+        key = cohort.batched, subscriptions
+        shared = cohort.members > 1 or cohort in self._held or key in self._cohorts
+        same_rights = cohort.subscriptions.rights == subscriptions.rights
+        few_names = len(touched) <= STEP and not any(is_wildcard(own.pattern) for own in touched)
+        return not shared and same_rights and few_names
+
+    def alter(self, cohort: Cohort, subscriptions: Subscriptions, streams: list[Stream]) -> None:
+        """Let a cohort ask for something else, as far as these streams go."""
+        del self._cohorts[cohort.batched, cohort.subscriptions]
+        cohort.subscriptions = subscriptions
+        self._cohorts[cohort.batched, subscriptions] = cohort
+        for stream in streams:
+            _detach(cohort, stream)
+            if subscriptions.terms_for(stream):
+                _attach(cohort, stream)
+            self._forget_if_unused(stream)
+
+    def drop_if_empty(self, cohort: Cohort) -> None:
+        """Forget a cohort whose last member has left, and the streams that only it asked for."""
+        key = cohort.batched, cohort.subscriptions
+        if cohort.members or cohort in self._held or self._cohorts.get(key) is not cohort:
+            return
+        del self._cohorts[key]
+        self._wildcards.pop(cohort, None)
+        self._unfilled.pop(cohort, None)
+        self._dropped.append(cohort)
+        if len(self._dropped) == 1:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Detach the cohorts that were dropped, some streams at a time."""
+        for _ in range(TIDY_STREAMS):
+            if not self._dropped:
+                return
+            cohort = self._dropped[0]
+            taken = cohort.streams or cohort.latest
+            if taken:
+                stream, _ = taken.popitem()
+                _let_go(cohort, stream)
+                self._forget_if_unused(stream)
+            else:
+                self._dropped.popleft()
+        self._soon(self._tidy)
 
     def _forget_if_unused(self, stream: Stream) -> None:
         if stream.unused:
@@ -156,6 +197,10 @@ def _attach(cohort: Cohort, stream: Stream) -> None:
 def _detach(cohort: Cohort, stream: Stream) -> None:
     cohort.streams.pop(stream, None)
     cohort.latest.pop(stream, None)
+    _let_go(cohort, stream)
+
+
+def _let_go(cohort: Cohort, stream: Stream) -> None:
     stream.cohorts.pop(cohort, None)
     stream.latest.pop(cohort, None)
     stream.takers = None

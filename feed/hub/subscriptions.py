@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
 
+from feed.hub.stream import Stream
 from feed.symbols import ALL_SYMBOLS, SymbolSet, is_wildcard
 from feed.ticks import CHANNELS
 
@@ -114,9 +115,7 @@ class Subscriptions:
 
         Beyond a plain copy it costs no more than what changes.
         """
-        after = Subscriptions(rights=self.rights, owner=self.owner)
-        after.digest, after.wildcards, after._prefixes = self.digest, self.wildcards, self._prefixes
-        after._terms, after._intervals = self._terms.copy(), self._intervals.copy()
+        after = self._copied(self.owner)
         after._change(add, remove)
         return after
 
@@ -133,11 +132,7 @@ class Subscriptions:
 
     def private_to(self, owner: object) -> Subscriptions:
         """Give the same set as one of its own, whoever else asked for the same."""
-        return self if owner is self.owner else Subscriptions(self._terms, self.rights, owner)
-
-    def differing(self, other: Subscriptions) -> set[Subscription]:
-        """Give the subscriptions that only one has, or that have other terms."""
-        return {own for own, _ in self._terms.items() ^ other._terms.items()}
+        return self if owner is self.owner else self._copied(owner)
 
     def terms_of(self, channel: str, symbol: str) -> Terms | None:
         """Give the terms under which a stream is delivered, or None where it is not."""
@@ -153,12 +148,25 @@ class Subscriptions:
                 return terms
         return None
 
+    def terms_for(self, stream: Stream) -> Terms | None:
+        """Give the terms of a stream as it is now: a wildcard takes it from its first tick on."""
+        if stream.seq or (stream.channel, stream.symbol) in self._terms:
+            return self.terms_of(stream.channel, stream.symbol)
+        return None
+
     def by_channel(self) -> dict[str, list[str]]:
         """Give the patterns of each channel, sorted: what an ack carries."""
         found: dict[str, list[str]] = {}
         for channel, pattern in self._terms:
             found.setdefault(channel, []).append(pattern)
         return {channel: sorted(found[channel]) for channel in sorted(found)}
+
+    def _copied(self, owner: object) -> Subscriptions:
+        copy = Subscriptions(rights=self.rights, owner=owner)
+        copy.digest ^= self.digest ^ hash((self.rights, id(self.owner)))
+        copy.wildcards, copy._prefixes = self.wildcards, self._prefixes
+        copy._terms, copy._intervals = self._terms.copy(), self._intervals.copy()
+        return copy
 
     def _change(self, add: Mapping[Subscription, Terms], remove: Collection[Subscription]) -> None:
         for own in remove:

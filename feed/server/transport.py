@@ -108,6 +108,12 @@ class SocketTransport:
             self._loop.call_soon(self.abort)
             return len(buffer)
 
+    def want_turn(self) -> None:
+        """Have the session served when it is its turn."""
+        if not self._asked:
+            self._asked = True
+            self._turn.add(self._step)
+
     def want_write(self, wanted: bool) -> None:
         """Ask to be told when the socket takes bytes again."""
         if wanted == self._wants_write or self._fd < 0:
@@ -144,7 +150,7 @@ class SocketTransport:
 
     def _on_writable(self) -> None:
         self._writable = True
-        self._ask()
+        self.want_turn()
 
     def _on_readable(self) -> None:
         if self._frames is not None:  # what was read before comes first
@@ -172,39 +178,55 @@ class SocketTransport:
         if self._reader is None:
             self._reader = FrameReader(self._message_limit_bytes)
         self._frames = self._reader.feed(data)
-        self._ask()
-
-    def _ask(self) -> None:
-        if not self._asked:
-            self._asked = True
-            self._turn.add(self._step)
+        self.want_turn()
 
     def _step(self) -> bool:
-        """Write what is owed, or carry out one command; tell whether there is more to do."""
+        """Do one thing for the session, and tell whether there is more to do."""
         session = self._session
-        if session is None:
-            self._frames = None
-        elif self._writable:
-            self._writable = False
-            session.delivery.drain()
-        elif self._frames is not None:
-            self._serve(session, self._frames)
-        self._asked = self._writable or self._frames is not None
-        return self._asked
+        if session is not None:
+            self._serve(session)
+        more = self._session is not None and (
+            self._writable or self._session.busy or self._frames is not None
+        )
+        self._asked = more
+        return more
 
-    def _serve(self, session: Session, frames: Iterator[Frame]) -> None:
+    def _serve(self, session: Session) -> None:
+        """Write what is owed, or go on with a command, or read the next one."""
         try:
-            for frame in frames:
-                self._dispatch(session, frame)
-                return
+            if self._writable:
+                self._writable = False
+                session.delivery.drain()
+            elif session.busy:
+                session.go_on()
+            elif self._frames is not None:
+                self._read_on(session, self._frames)
         except FrameError as error:
+            self._frames = None
             session.fail(error.close_code, str(error))
         except Exception:
             log.exception("session %s failed", session.name)
-            session.fail(CloseCode.INTERNAL_ERROR, f"internal error {session.name}")
+            self._frames = None
+            self._give_up(session)
+
+    def _read_on(self, session: Session, frames: Iterator[Frame]) -> None:
+        for frame in frames:
+            self._dispatch(session, frame)
+            return
         self._frames = None
         if self._reader is not None and self._reader.idle:
             self._reader = None
+
+    def _give_up(self, session: Session) -> None:
+        """End a session in which something of ours went wrong; a broken one is let go at once."""
+        try:
+            ended = session.ended
+            session.fail(CloseCode.INTERNAL_ERROR, f"internal error {session.name}")
+        except Exception:
+            log.exception("session %s could not be closed", session.name)
+            ended = True
+        if ended:
+            self.abort()
 
     def _dispatch(self, session: Session, frame: Frame) -> None:
         opcode, payload = frame

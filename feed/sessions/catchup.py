@@ -7,7 +7,7 @@ of it is read at the moment it goes out, and live ticks of such a stream need no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from feed.hub.pending import BATCH_TICKS, tick_frames
@@ -72,9 +72,12 @@ class CatchUp:
     def __bool__(self) -> bool:
         return bool(self._resumes or self._snapshots or self._newest)
 
-    def add_snapshot(self, symbol: str, channels: Iterable[str]) -> None:
-        """Owe a snapshot, as of the moment it goes out."""
-        self._snapshots[symbol] = (*self._snapshots.get(symbol, ()), *channels)
+    def add_snapshots(self, channels: Mapping[str, tuple[str, ...]]) -> None:
+        """Owe snapshots, by symbol, of some channels, as of the moment they go out."""
+        owed = self._snapshots
+        twice = {symbol: owed[symbol] + channels[symbol] for symbol in owed.keys() & channels}
+        owed.update(channels)
+        owed.update(twice)
 
     def add_resume(self, stream: Stream, first_seq: int) -> None:
         """Owe every tick of a stream from `first_seq` on, and then word of it."""
@@ -98,14 +101,16 @@ class CatchUp:
             self._newest[stream] = seq
         return first is not None
 
-    def forget(self, stream: Stream) -> None:
-        """Owe nothing more of a stream."""
-        self._resumes.pop(stream, None)
-        self._newest.pop(stream, None)
-        channels = self._snapshots.pop(stream.symbol, ())
-        kept = tuple(name for name in channels if name != stream.channel)
-        if kept:
-            self._snapshots[stream.symbol] = kept
+    def forget(self, streams: set[Stream]) -> None:
+        """Owe nothing more of some streams."""
+        for owed in (self._resumes, self._newest):
+            for stream in owed.keys() & streams:
+                del owed[stream]
+        names = {(stream.channel, stream.symbol) for stream in streams} if self._snapshots else ()
+        for symbol in {symbol for _, symbol in names} & self._snapshots.keys():
+            channels = self._snapshots.pop(symbol)
+            if kept := tuple(name for name in channels if (name, symbol) not in names):
+                self._snapshots[symbol] = kept
 
     def frames(self, budget_bytes: int, *, newest: bool) -> Iterator[bytes]:
         """Read about so many bytes of each kind from the log.

@@ -13,17 +13,19 @@ from feed.clock import Clock
 from feed.hub.cohort import Cohort, Segment
 from feed.hub.hub import Hub
 from feed.hub.pending import Target, tick_frames
+from feed.hub.steps import Pace, Steps
 from feed.hub.stream import Stream
-from feed.hub.subscriptions import Subscriptions, Terms
+from feed.hub.subscriptions import Subscriptions
 from feed.protocol.codec import encode
 from feed.protocol.messages import Snapshot
 from feed.sessions.catchup import CatchUp, Log, notice
 from feed.sessions.limits import Limits
+from feed.sessions.move import Move
 from feed.sessions.outbox import Account, Entry, Outbox
 from feed.sessions.own import OwnTicks
 from feed.ticks import Tick
 
-TURN_BYTES: Final = 262_144
+TURN_BYTES: Final = 65_536
 """The most that one session writes before others get their turn."""
 
 FAREWELL_S: Final = 30.0
@@ -39,6 +41,9 @@ class Transport(Protocol):
 
     def write(self, buffer: bytes | memoryview) -> int:
         """Send without blocking and give the number of bytes taken; a dead socket takes all."""
+
+    def want_turn(self) -> None:
+        """Ask for calls of the session's `go_on`, for as long as it is busy."""
 
     def want_write(self, wanted: bool) -> None:
         """Ask for a call of `drain` when the socket takes bytes again."""
@@ -143,66 +148,80 @@ class Delivery:
         self._context = context
         return True
 
-    @property
-    def streams(self) -> set[Stream]:
-        """The streams that are delivered at the moment."""
-        return {*self._cohort.streams, *self._cohort.latest} if self._cohort else set()
+    def takes(self, stream: Stream) -> bool:
+        """Tell whether a stream is delivered at the moment, tick by tick or at an interval."""
+        cohort = self._cohort
+        return cohort is not None and (stream in cohort.streams or stream in cohort.latest)
 
     # Streams that begin, change and end
 
-    def move(self, after: Subscriptions) -> None:
-        """Join the cohort of the new subscriptions; what is pending in either goes out before."""
-        hub, old = self._context.hub, self._cohort
+    def move(self, move: Move, pace: Pace) -> Steps:
+        """Go over to other subscriptions: in steps, up to the moment; `owe` comes next."""
+        index, cohort = self._context.hub.index, self._cohort
         if self._own is not None:
-            after = after.private_to(self)
-        if old is None:
-            new = hub.index.cohort(after, batched=self._batched)
-        else:
-            hub.flush_cohort(old)
-            if self._ended:  # that was more than the limit
-                return
-            new = hub.index.moved(old, after)
-        hub.flush_cohort(new)
+            move.after = move.after.private_to(self)
+        if cohort is not None and cohort.subscriptions == move.after:
+            return
+        if cohort is not None and index.may_alter(cohort, move.after, move.touched):
+            self._alter(cohort, move)
+            return
+        with index.held(move.after, batched=self._batched) as new:
+            yield from index.fill(new, pace)
+            concerned = [new, cohort] if cohort and move.may_end else [new]
+            yield from move.look_at_all(concerned, pace)
+            self._change_over(new, move)
+
+    def _alter(self, cohort: Cohort, move: Move) -> None:
+        hub = self._context.hub
+        hub.flush_cohort(cohort)
+        if self._ended:  # that was more than the limit
+            return
+        streams = [hub.index.stream(*own) for own in move.touched]
+        for stream in streams:
+            move.look_at(stream)
+        hub.index.alter(cohort, move.after, streams)
+
+    def _change_over(self, new: Cohort, move: Move) -> None:
+        """Leave one cohort and join the other; what is pending in either goes out before."""
+        hub, old = self._context.hub, self._cohort
         if old is not None:
-            old.leave(self)
+            hub.flush_cohort(old)
+        if self._ended:
+            return
+        hub.flush_cohort(new)
         new.join(self, behind=self.outbox is not None)
         self._cohort = new
-        if old is not None and old is not new:
+        if old is not None:
+            old.leave(self)
             hub.index.drop_if_empty(old)
-        for interval_ms in after.intervals_ms:
+
+    def owe(self, move: Move) -> None:
+        """Account for what a move began, changed and ended, once it is acknowledged."""
+        self._positions.update(move.positions)
+        self._positions.update({stream: stream.seq for stream in move.slowed})
+        for stream in move.quickened:
+            position = self._positions.pop(stream, 0)
+            if position < stream.seq:
+                self._owing().catch_up.add_newest(stream, position + 1)
+        if move.snapshots:
+            self._owing().catch_up.add_snapshots(move.snapshots)
+        if move.ended:
+            self._end(move.ended)
+        for interval_ms in move.after.intervals_ms:
             self._every(interval_ms)
 
-    def begin(self, stream: Stream, *, snapshot: bool) -> None:
-        """Account for a stream from here on: from its snapshot, or from its next tick."""
-        if self._is_latest(stream):
-            self._positions[stream] = stream.seq
-        if snapshot:
-            self._owing().catch_up.add_snapshot(stream.symbol, (stream.channel,))
-
     def resume(self, stream: Stream, first_seq: int | None) -> None:
-        """Account for a stream from `first_seq` on, as far as the journal reaches back.
+        """Owe a stream from `first_seq` on, as far as the journal reaches back.
 
         Args:
             first_seq: None means that the client's numbering is not this one.
         """
-        if self._is_latest(stream):
-            self._positions[stream] = stream.seq
         if first_seq is None:
             self._owing().catch_up.add_lost(stream)
         else:
             self._owing().catch_up.add_resume(stream, first_seq)
 
-    def change(self, stream: Stream, old: Terms) -> None:
-        """Go from interval to every tick or back, with nothing sent twice and nothing left out."""
-        if self._is_latest(stream):
-            # One that a wildcard took with its first tick has no position yet: nothing was sent.
-            self._positions.setdefault(stream, 0 if old.delivery == "latest" else stream.seq)
-        elif old.delivery == "latest":
-            position = self._positions.pop(stream, 0)
-            if position < stream.seq:
-                self._owing().catch_up.add_newest(stream, position + 1)
-
-    def end(self, streams: set[Stream]) -> None:
+    def _end(self, streams: set[Stream]) -> None:
         """Owe nothing more of streams that were unsubscribed."""
         for stream in streams:
             self._positions.pop(stream, None)
@@ -211,12 +230,9 @@ class Delivery:
         if self.outbox:
             self.outbox.forget(streams)
 
-    def _is_latest(self, stream: Stream) -> bool:
-        return self._cohort is not None and stream in self._cohort.latest
-
     # What the session publishes itself
 
-    def hold_back(self) -> None:
+    def hold_back(self) -> Steps:
         """Send what is pending, so that what comes next is only what this session publishes.
 
         From the first time on its cohort is its own: what it does not get must not be kept from
@@ -225,7 +241,8 @@ class Delivery:
         if self._own is None:
             self._own = OwnTicks()
             if self._cohort is not None:
-                self.move(self._cohort.subscriptions)
+                held = self._cohort.subscriptions
+                yield from self.move(Move(held, held), Pace())
         elif self._cohort is not None:
             self._context.hub.flush_cohort(self._cohort)
 
@@ -360,6 +377,10 @@ class Delivery:
         if self.outbox is not None:
             self._context.later(FAREWELL_S, self._transport.abort)
 
+    def want_turn(self) -> None:
+        """Have the session served, as there is something to be done for it."""
+        self._transport.want_turn()
+
     def abort(self) -> None:
         """Let the socket go, whatever is still unsent."""
         self._transport.abort()
@@ -373,6 +394,7 @@ class Delivery:
         """Owe no tick any more."""
         self._ended = True
         self._overflow = _nothing  # it leads back to the session, and cycles are freed late
+        self._positions = {}  # timers may lead here for a while
         cohort, self._cohort = self._cohort, None
         if cohort is not None:
             cohort.leave(self)

@@ -15,6 +15,7 @@ class Limits:
         outbox_bytes: unsent bytes that end a session with 4001.
         subscriptions: (channel, pattern) pairs it may hold.
         wildcards: how many of those may be patterns.
+        intervals: how many different `interval_ms` it may have.
         message_bytes: the largest command.
         silence_s: how long a peer may send nothing at all, not even a pong, before it is given up.
         sessions: how many there may be at a time.
@@ -36,6 +37,7 @@ class Limits:
     commands: Rate | None = None
     mistakes: int = 1_000
     authentication_s: float = 10.0
+    intervals: int = 8
 
     @property
     def watermark_bytes(self) -> int:

@@ -24,7 +24,7 @@ from feed.hub.stream import Stream
 from feed.sessions.catchup import CatchUp
 from feed.ticks import Tick
 
-CHUNK_BYTES: Final = 65_536
+CHUNK_BYTES: Final = 16_384
 """About how much of each kind is prepared at a time, at most; it bounds the work of one turn."""
 
 
@@ -137,9 +137,7 @@ class Outbox:
 
     def forget(self, streams: set[Stream]) -> None:
         """Owe nothing more of streams that were unsubscribed."""
-        catch_up = self.catch_up
-        for stream in streams:
-            catch_up.forget(stream)
+        self.catch_up.forget(streams)
         entries, self._entries = self._entries, deque()
         for entry in entries:
             if entry.stream in streams:

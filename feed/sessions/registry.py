@@ -198,7 +198,7 @@ class Registry:
 
     def _tell_missing(self, hub: Hub, stream: Stream, notice: Skipped) -> None:
         for session in self:
-            if session.delivery.hub is hub and stream in session.delivery.streams:
+            if session.delivery.hub is hub and session.delivery.takes(stream):
                 session.send(notice)
 
     def _slot(self, session: Session) -> dict[str, Session]:

@@ -7,13 +7,12 @@ what it is owed is kept by its delivery.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from feed import codes
 from feed.codes import STAY_AWAY, CloseCode
 from feed.errors import MessageError
-from feed.hub.stream import Stream
-from feed.hub.subscriptions import Subscription, Subscriptions, Terms
+from feed.hub.steps import Steps
 from feed.protocol.codec import encode, read_command
 from feed.protocol.frames import close_frame, text_frame
 from feed.protocol.messages import (
@@ -29,7 +28,6 @@ from feed.protocol.messages import (
     Publish,
     Published,
     Rejection,
-    Resume,
     Subscribe,
     Subscribed,
     Unsubscribe,
@@ -38,9 +36,13 @@ from feed.sessions import delivery
 from feed.sessions.admission import Admission
 from feed.sessions.delivery import Delivery, Transport
 from feed.sessions.entitlements import NOBODY, Principal
-from feed.sessions.requests import Universe, not_entitled, read_channels, read_subscriptions
+from feed.sessions.move import Move
+from feed.sessions.requests import Universe
+from feed.sessions.subscribing import hold_to_rights, subscribe, unsubscribe
 from feed.sessions.tiers import Tiers
 from feed.ticks import Tick
+
+_FINISHED: Final = object()
 
 
 class Receipt(Protocol):
@@ -88,6 +90,7 @@ class Session:
         "_context",
         "_due_s",
         "_mistakes",
+        "_works",
         "address",
         "delivery",
         "name",
@@ -113,6 +116,7 @@ class Session:
         self._due_s = 0.0
         self._mistakes = 0
         self._context = context
+        self._works: tuple[Steps, ...] = ()
         self._closing = False
 
     def send(self, message: Answer) -> None:
@@ -120,28 +124,51 @@ class Session:
         self.delivery.send(text_frame(encode(message)))
 
     def receive(self, payload: bytes) -> None:
-        """Carry out one command; one that is not understood is answered and changes nothing."""
-        if self._closing:
-            return
+        """Carry out one command; a long one goes on for as long as the session is `busy`."""
+        if not self._closing:
+            self._begin(self._carry_out(payload))
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that was begun is not finished."""
+        return bool(self._works)
+
+    def go_on(self) -> None:
+        """Take the next step of what was begun."""
+        while self._works:
+            if next(self._works[0], _FINISHED) is not _FINISHED:
+                return
+            self._works = self._works[1:]
+
+    def _begin(self, work: Steps) -> None:
+        """Do something in steps, the first one now, unless there is more to do before."""
+        self._works = (*self._works, work)
+        if len(self._works) == 1:
+            self.go_on()
+        if self._works:
+            self.delivery.want_turn()
+
+    def _carry_out(self, payload: bytes) -> Steps:
+        """Do what a command asks; one that is not understood is answered and changes nothing."""
         try:
             command = read_command(payload)
             self._check_rate(command)
-            self._carry_out(command)
+            yield from self._obey(command)
             self._mistakes = 0
         except MessageError as error:
             self._refuse(error)
 
-    def _carry_out(self, command: AnyCommand) -> None:
+    def _obey(self, command: AnyCommand) -> Steps:
         if self.principal is NOBODY and not isinstance(command, Authenticate | Ping):
             text = 'authenticate first: {"type":"authenticate","token":"..."}'
             raise MessageError(codes.UNAUTHENTICATED, text, id=command.id)
         match command:
             case Subscribe():
-                self._subscribe(command)
+                yield from subscribe(self, command, self._context)
             case Unsubscribe():
-                self._unsubscribe(command)
+                yield from unsubscribe(self, command, self._context)
             case Publish():
-                self._publish(command)
+                yield from self._publish(command)
             case Ping(id):
                 self.send(Pong(self._context.clock.now_ns(), id=id))
             case Authenticate(token, id):
@@ -168,119 +195,45 @@ class Session:
         elif self._mistakes >= self._context.limits.mistakes:
             self.close(CloseCode.BAD_MESSAGE, f"{self._mistakes} commands in a row were refused")
 
-    def _subscribe(self, command: Subscribe) -> None:
-        channels = read_channels(command.channels, command.id)
-        asked, rejected = read_subscriptions(
-            command.symbols, channels, self._context.universe, self.principal
-        )
-        interval_ms = command.interval_ms if command.delivery == "latest" else 0
-        before = self.delivery.subscriptions
-        added = dict.fromkeys(asked, Terms(command.delivery, interval_ms))
-        after = before.changed(added).under(self.principal.rights)
-        self._check_limits(after, command.id)
-        self.delivery.move(after)
-        self._acknowledge(command.id, rejected)
-        if self._closing:  # what was owed already was too much
-            return
-        for stream in self._streams(asked):
-            old = before.terms_of(stream.channel, stream.symbol)
-            if old is not None:
-                self.delivery.change(stream, old)
-                continue
-            if not self._resume(stream, command.resume):
-                self.delivery.begin(stream, snapshot=command.snapshot)
-        self.delivery.drain()
-
-    def _resume(self, stream: Stream, resume: Resume | None) -> bool:
-        """Go on after the last seq the client has, if it names one of this stream."""
-        last_seq = getattr(resume, stream.channel).get(stream.symbol) if resume else None
-        if resume is None or last_seq is None:
-            return False
-        known = resume.epoch == self._context.epoch and last_seq <= stream.seq
-        self.delivery.resume(stream, last_seq + 1 if known else None)
-        return True
-
-    def _unsubscribe(self, command: Unsubscribe) -> None:
-        channels = read_channels(command.channels, command.id)
-        before = self.delivery.subscriptions
-        symbols = dict.fromkeys(command.symbols)
-        named = (Subscription(channel, name) for channel in channels for name in symbols)
-        gone = [own for own in named if own in before]
-        after = before.changed({}, gone)
-        streams = self._streams(gone)
-        self.delivery.move(after)
-        if self._closing:
-            return
-        ended = {own for own in streams if after.terms_of(own.channel, own.symbol) is None}
-        self.delivery.end(ended)
-        for stream in streams:
-            old = before.terms_of(stream.channel, stream.symbol)
-            if old is not None and stream not in ended:  # a wildcard still takes it
-                self.delivery.change(stream, old)
-        missing = symbols.keys() - {own.pattern for own in gone}
-        self._acknowledge(command.id, [_not_subscribed(name) for name in sorted(missing)])
-        self.delivery.drain()
-
     def reconsider(self, before: Principal) -> None:
         """Hold the subscriptions to the entitlements as they are now; tells what was lost."""
-        if self.principal.delay_s != before.delay_s and not self.delivery.serve_from(
-            self._context.tiers.of(self.principal.delay_s)
+        if not self._closing:
+            self._begin(self._hold_to_principal(before))
+
+    def _hold_to_principal(self, before: Principal) -> Steps:
+        delay_s = self.principal.delay_s
+        if delay_s != before.delay_s and not self.delivery.serve_from(
+            self._context.tiers.of(delay_s)
         ):
             self.close(CloseCode.DRAINING, "the delay of this session has changed")
-        held, had = self.delivery.subscriptions, self.delivery.streams
-        if self.principal.rights == before.rights or self.ended or not len(held):
+        elif self.principal.rights != before.rights and len(self.delivery.subscriptions):
+            yield from hold_to_rights(self)
+
+    def settle(self, move: Move, id: Id, rejected: list[Rejection]) -> None:
+        """Acknowledge a move that was made, and owe what it brought."""
+        if self._closing:  # what was owed already was too much
             return
-        self.delivery.move(held.under(self.principal.rights))
-        if self._closing:
-            return
-        self.delivery.end(had - self.delivery.streams)
-        lost = sorted({own.symbol for own in had - self.delivery.streams})
-        self._acknowledge(None, [not_entitled(symbol, self.principal) for symbol in lost])
-        for stream in self.delivery.streams - had:
-            self.delivery.begin(stream, snapshot=True)
+        self.send(Subscribed(move.after.by_channel(), id=id, rejected=rejected))
+        self.delivery.owe(move)
+        for stream, last_seq in move.resumed.items():
+            known = move.epoch == self._context.epoch and last_seq <= stream.seq
+            self.delivery.resume(stream, last_seq + 1 if known else None)
         self.delivery.drain()
 
-    def _publish(self, command: Publish) -> None:
+    def _publish(self, command: Publish) -> Steps:
         if not self.principal.publish:
             text = f"{self.principal.name} may not publish on this feed"
             raise MessageError(codes.NOT_ENTITLED, text, id=command.id)
         # Who is served late gets its own ticks late too: nothing of them is on its way now.
         kept_from = not command.echo and not self.principal.delay_s
         if kept_from:
-            self.delivery.hold_back()
+            yield from self.delivery.hold_back()
         if self._closing:  # what was owed already was too much
             return
         receipt = self._context.publish(self.principal, command.ticks)
         if kept_from:
             self.delivery.take_back(receipt.burst, receipt.ticks)
         self.send(Published(len(receipt.ticks), receipt.seqs, receipt.rejected, id=command.id))
-
-    def _streams(self, subscriptions: list[Subscription]) -> list[Stream]:
-        matching = self.delivery.hub.index.matching
-        found = (matching(channel, pattern) for channel, pattern in subscriptions)
-        may = self.principal.may_subscribe
-        return list(
-            dict.fromkeys(
-                stream
-                for streams in found
-                for stream in streams
-                if may(stream.channel, stream.symbol)
-            )
-        )
-
-    def _check_limits(self, after: Subscriptions, id: Id) -> None:
-        limits = self._context.limits
-        most = self.principal.subscription_limit or limits.subscriptions
-        if len(after) > most or len(after.wildcards) > limits.wildcards:
-            text = (
-                f"a session may hold {most} subscriptions, {limits.wildcards} of "
-                f"them wildcards, this would make {len(after)} and {len(after.wildcards)}"
-            )
-            raise MessageError(codes.LIMIT_EXCEEDED, text, id=id)
-
-    def _acknowledge(self, id: Id, rejected: list[Rejection]) -> None:
-        held = self.delivery.subscriptions.by_channel()
-        self.send(Subscribed(held, id=id, rejected=rejected))
 
     @property
     def ended(self) -> bool:
@@ -309,6 +262,7 @@ class Session:
         """Take note that the socket has gone."""
         if not self._closing:
             self._closing = True
+            self._works = ()
             self._context.closed(self, 1006)
         self.delivery.drop()
         self._context.gone(self)
@@ -319,10 +273,6 @@ class Session:
     def _end(self, code: int, last: bytes) -> None:
         if not self._closing:
             self._closing = True
+            self._works = ()
             self.delivery.finish(last)
             self._context.closed(self, code)
-
-
-def _not_subscribed(name: str) -> Rejection:
-    shown = name[:64]
-    return Rejection(shown, codes.NOT_SUBSCRIBED, f"{shown!a} is not subscribed on these channels")

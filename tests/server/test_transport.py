@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from unittest.mock import patch
 
 import orjson
 import pytest
@@ -14,6 +15,7 @@ from feed.protocol.messages import Notice
 from feed.server import transport as module
 from feed.server.transport import SocketTransport
 from feed.server.turn import Turn
+from feed.sessions.delivery import Delivery
 from feed.sessions.session import Session
 from tests.fakes import World, frames
 from tests.server.local import LIMIT_S, eventually
@@ -89,6 +91,47 @@ def test_bytes_that_came_with_the_handshake_count() -> None:
         assert b'"pong"' in await line.read(b'"id":1}')
 
     run(talk, early=masked(1, PING))
+
+
+def test_the_next_command_waits_until_a_long_one_is_done() -> None:
+    async def talk(line: Line) -> None:
+        with patch("feed.hub.steps.STEP", 1):
+            await line.send(masked(1, b'{"type":"subscribe","symbols":["A","B","C"]}'))
+            await line.send(masked(1, PING))
+            answers = await line.read(b'"pong"')
+        assert answers.index(b'"subscribed"') < answers.index(b'"pong"')
+
+    run(talk)
+
+
+def test_a_session_in_which_something_of_ours_goes_wrong_is_closed_with_1011(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    drain, faults = Delivery.drain, [KeyError("once")]
+
+    def fail_once(delivery: Delivery) -> None:
+        if faults:
+            raise faults.pop()
+        drain(delivery)
+
+    async def talk(line: Line) -> None:
+        with patch.object(Delivery, "drain", fail_once):
+            line.transport.want_write(True)
+            assert (1011).to_bytes(2, "big") in await line.read()
+
+    with caplog.at_level(logging.ERROR):
+        run(talk)
+    assert "KeyError: 'once'" in caplog.text
+
+
+def test_a_session_that_cannot_even_be_closed_is_let_go() -> None:
+    async def talk(line: Line) -> None:
+        with patch.object(Delivery, "drain", side_effect=KeyError("again and again")):
+            line.transport.want_write(True)
+            await line.read()
+            assert not line.world.registry.connections
+
+    run(talk)
 
 
 def test_a_command_may_come_in_pieces() -> None:

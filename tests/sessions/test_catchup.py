@@ -85,10 +85,10 @@ def test_live_ticks_of_a_stream_that_is_read_from_the_log_need_not_be_kept() -> 
     source = Source()
     catch_up, stream, other = source.catch_up, source.stream, source.other
     assert not catch_up.covers(stream, 4)
-    catch_up.add_snapshot("A", ("quotes",))
+    catch_up.add_snapshots({"A": ("quotes",)})
     assert catch_up.covers(stream, 4)
     assert not catch_up.covers(other, 1)
-    catch_up.forget(stream)
+    catch_up.forget({stream})
     assert not catch_up
     catch_up.add_newest(stream, 3)
     assert catch_up.covers(stream, 2)

@@ -107,7 +107,7 @@ def test_conflated_state_is_read_from_the_stream_when_it_goes_out() -> None:
 
 def test_ticks_of_a_stream_that_awaits_its_snapshot_are_left_to_it() -> None:
     owed = Owed()
-    owed.outbox.catch_up.add_snapshot("A", ("quotes",))
+    owed.outbox.catch_up.add_snapshots({"A": ("quotes",)})
     owed.outbox.add_segment(owed.segment(quote(), trade()))
     kinds = [payload.split(b'"')[3] for payload in owed.take_all()]
     assert sorted(kinds) == [b"snapshot", b"trade"]
@@ -116,7 +116,7 @@ def test_ticks_of_a_stream_that_awaits_its_snapshot_are_left_to_it() -> None:
 def test_what_was_unsubscribed_is_forgotten() -> None:
     owed = Owed()
     owed.outbox.add_segment(owed.segment(quote(), trade()))
-    owed.outbox.catch_up.add_snapshot("A", ("trades",))
+    owed.outbox.catch_up.add_snapshots({"A": ("trades",)})
     owed.outbox.forget({owed.streams["quotes"], owed.streams["trades"]})
     assert owed.outbox.empty
     assert owed.outbox.queued_bytes == 0
