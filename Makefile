@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 
-.PHONY: help run test style types layers soak screenshot bench bench-quick load wheel clean
+.PHONY: help run test style types layers audit soak screenshot bench bench-quick load wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ types: $(BIN)/mypy ## mypy --strict
 
 layers: $(BIN)/lint-imports ## who imports whom
 	@$(BIN)/lint-imports --no-logo
+
+audit: $(BIN)/ruff ## known weaknesses in what is installed (asks the package index), and in our own code
+	@$(BIN)/pip install --quiet pip-audit bandit
+	@$(BIN)/bandit --quiet --recursive feed --severity-level medium
+	@$(BIN)/pip-audit --local --skip-editable
 
 soak: $(BIN)/ruff ## long tests that want a quiet machine (ten minutes)
 	@$(BIN)/pytest -m soak

@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -126,6 +127,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keys = Keys()
     (folder / "key").write_text(keys.create("docs", {"subscribe": ["*"]}, ""))
     save(folder / "feed-keys.toml", keys)
+    assert main(["dev-cert", "--folder", str(folder)]) == 0
     (folder / "feed-dev.key").write_text("0123456789abcdef" * 3)
     for name in ("run", "feed"):
         script = folder / name
@@ -191,7 +193,7 @@ def url(folder: Path) -> Iterator[str]:
 
 
 def address(lines: list[str]) -> str:
-    found = re.search(r"ws://[\w.:]+", "".join(lines))
+    found = re.search(r"wss?://[\w.:]+", "".join(lines))
     assert found, lines
     return found[0]
 
@@ -255,7 +257,8 @@ def test_shell_examples_run(command: Example, folder: Path, url: str) -> None:
 
 def first_tick(url: str, folder: Path) -> None:
     """Wait until a server has sent a tick, or a snapshot of one; shows a key where one is asked."""
-    with connect(url, proxy=None, close_timeout=0.1) as socket:
+    trusting = ssl.create_default_context(cafile=folder / "dev-ca.pem") if "wss" in url else None
+    with connect(url, proxy=None, close_timeout=0.1, ssl=trusting) as socket:
         if json.loads(socket.recv(LIMIT_S))["authentication"] == "required":
             token = (folder / "key").read_text()
             socket.send(json.dumps({"type": "authenticate", "token": token}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     _write(folder / "dev-cert.pem", chain)
     _write(folder / "dev-key.pem", issued.private_key_pem.bytes())
     _write(folder / "dev-ca.pem", authority.cert_pem.bytes())
-    print("made dev-cert.pem, dev-key.pem, and dev-ca.pem for clients to trust", file=sys.stderr)
+    print("made dev-cert.pem, dev-key.pem, and dev-ca.pem for clients to trust")
     return 0
 
 

@@ -35,6 +35,12 @@ pack_tick = msgspec.msgpack.Encoder().encode
 encode = _encoder.encode
 """Give one message or tick as JSON bytes."""
 
+DEPTH: Final = 6
+"""How deep a command may be: twice what any is."""
+
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"\s*(:)?')
+"""A string of JSON, and the colon that makes it a name."""
+
 COMMANDS: Final = {kind.__struct_config__.tag: kind for kind in get_args(AnyCommand)}
 
 ALLOWED: Final = {
@@ -114,7 +120,28 @@ def read_command(data: bytes | bytearray) -> AnyCommand:
     value = _value(data)
     if not isinstance(value, dict):
         raise MessageError(codes.BAD_MESSAGE, f"message must be an object, was {describe(value)}")
+    _check_form(data, value)
     return _command(value)
+
+
+def _check_form(data: bytes | bytearray, value: dict[str, Any]) -> None:
+    """Refuse what readers of JSON disagree on, or stumble over: a name given twice, and depth."""
+    try:
+        names = _count_names(value, DEPTH)
+    except RecursionError:
+        text = f"message may be at most {DEPTH} levels deep"
+        raise MessageError(codes.BAD_MESSAGE, text, id=_own_id(value)) from None
+    if data.count(b":") != names and sum(1 for own in _STRING.finditer(data) if own[1]) != names:
+        text = "an object must not have a name twice"
+        raise MessageError(codes.BAD_MESSAGE, text, id=_own_id(value))
+
+
+def _count_names(value: dict[str, Any] | list[Any], levels: int) -> int:
+    if not levels:
+        raise RecursionError
+    inside = value.values() if isinstance(value, dict) else value
+    names = sum(_count_names(own, levels - 1) for own in inside if isinstance(own, dict | list))
+    return names + (len(value) if isinstance(value, dict) else 0)
 
 
 def read_ticks(data: bytes | bytearray) -> list[Any]:

@@ -213,3 +213,39 @@ def test_a_packed_tick_is_the_same_tick_and_goes_out_as_the_same_bytes(tick: Tic
         assert tick_of(kept) == tick
         assert payload_of(kept) == encode(tick)
     assert len(pack_tick(tick)) < len(encode(tick))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"ping","type":"subscribe","symbols":["A"]}',
+        '{"type":"ping","id":1,"id":2}',
+        '{"type":"ping","x":{"a":1,"a":2}}',
+        '{"type":"ping","x":[{"a:b":"c:d","a:b" : 2}]}',
+        '{"type":"ping","\\u0069d":1,"id":2}',
+        r'{"type":"ping","x":"\":","x":1}',
+    ],
+)
+def test_a_name_given_twice_is_refused(text: str) -> None:
+    error = refusal(text.encode())
+    assert (error.code, str(error)) == (codes.BAD_MESSAGE, "an object must not have a name twice")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"ping","id":"a:b"}',
+        '{"type" : "ping" , "x": {"a":[{"a":":"}]}}',
+        r'{"type":"ping","id":"\":","x":"\\"}',
+        '{"type":"subscribe","symbols":["X:Y","::"],"resume":{"epoch":"e","quotes":{"X:Y":1}}}',
+    ],
+)
+def test_colons_in_texts_are_no_names(text: str) -> None:
+    read_command(text.encode())
+
+
+@pytest.mark.parametrize("inside", ["[" * 900 + "]" * 900, '{"a":' * 900 + "1" + "}" * 900])
+def test_a_deep_message_is_refused_with_its_id(inside: str) -> None:
+    error = refusal(f'{{"type":"ping","id":5,"x":{inside}}}'.encode())
+    assert (error.code, error.id) == (codes.BAD_MESSAGE, 5)
+    assert str(error) == "message may be at most 6 levels deep"
