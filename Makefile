@@ -2,10 +2,10 @@
 
 BIN := .venv/bin
 
-.PHONY: help run test style types layers audit soak screenshot bench bench-quick load wheel clean
+.PHONY: help run test style types layers audit notebook-e2e soak screenshot bench bench-quick load wheel clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start the feed on the shipped tapes (./run)
 	@./run
@@ -27,6 +27,10 @@ audit: $(BIN)/ruff ## known weaknesses in what is installed (asks the package in
 	@$(BIN)/pip install --quiet pip-audit bandit
 	@$(BIN)/bandit --quiet --recursive feed --severity-level medium
 	@$(BIN)/pip-audit --local --skip-editable
+
+notebook-e2e: $(BIN)/ruff ## a notebook in JupyterLab under Chromium; its picture is docs/notebook.png
+	@$(BIN)/python -c 'import jupyterlab' 2>/dev/null || $(BIN)/pip install --quiet jupyterlab
+	@$(BIN)/python -m tests.integration.jupyterlab $(ARGS)
 
 soak: $(BIN)/ruff ## long tests that want a quiet machine (ten minutes)
 	@$(BIN)/pytest -m soak
