@@ -133,7 +133,9 @@ class Log:
         if stream is not None and want.takes_all:
             first = max(first, stream.seq - want.limit + 1)
         elif stream is not None:
-            found = await _last(walk(self._hub.journal, stream, 1), want)
+            journal = self._hub.journal
+            kept = walk(journal, stream, journal.first_seq(stream), stream.seq)
+            found = await _last(kept, want)
             if len(found) == want.limit:
                 return found
         return await _last(self._ticks(epoch, first, want), want)
@@ -149,27 +151,46 @@ class Log:
         return found[: want.limit + 1]
 
     async def _ticks(self, epoch: str, seq: int, want: Want) -> AsyncGenerator[list[Tick], None]:
-        """Give one epoch of a stream from a seq on: out of the recording as far as is needed."""
+        """Give one epoch of a stream from a seq on, to where it ends when asked for it.
+
+        It comes out of the journal as far as that has it, and else out of the recording, however
+        often one or the other goes on meanwhile. What neither has any more is left out.
+        """
         stream = self._stream(epoch, want)
-        for flushed in (False, True):
-            if self._archive is None or self._is_kept(stream, seq) or (flushed and stream is None):
-                break
-            if flushed:  # the journal forgets sooner than the recorder writes
-                await self._archive.flush()
-            recorded = self._archive.ticks(
-                want.channel, want.symbol, epoch=epoch, first_seq=seq, from_ns=want.from_ns
-            )
-            async with aclosing(recorded) as steps:
-                async for ticks in steps:
-                    yield ticks
-                    seq = ticks[-1].seq + 1
-                    if self._is_kept(stream, seq):
-                        break
-        if stream is not None:
-            async for ticks in walk(self._hub.journal, stream, seq):
-                if epoch != self._epoch():  # the stream has been numbered anew meanwhile
-                    return
+        end, flushed = stream.seq if stream else 0, False
+        while True:
+            async for ticks in self._recorded(epoch, seq, want, stream):
                 yield ticks
+                seq = ticks[-1].seq + 1
+            if stream is None or epoch != self._epoch():
+                return
+            if self._archive and not flushed and not self._is_kept(stream, seq):
+                flushed = True  # the journal forgets sooner than the recorder writes
+                await self._archive.flush()
+                continue
+            seq, flushed = max(seq, self._hub.journal.first_seq(stream)), False
+            async for ticks in walk(self._hub.journal, stream, seq, end):
+                yield ticks
+                seq = ticks[-1].seq + 1
+                if epoch != self._epoch():  # the stream is numbered anew
+                    return
+            if seq > end:
+                return
+
+    async def _recorded(
+        self, epoch: str, seq: int, want: Want, stream: Stream | None
+    ) -> AsyncGenerator[list[Tick], None]:
+        """Give what is recorded from a seq on, up to where the journal begins."""
+        if self._archive is None or self._is_kept(stream, seq):
+            return
+        recorded = self._archive.ticks(
+            want.channel, want.symbol, epoch=epoch, first_seq=seq, from_ns=want.from_ns
+        )
+        async with aclosing(recorded) as steps:
+            async for ticks in steps:
+                yield ticks
+                if self._is_kept(stream, ticks[-1].seq + 1):
+                    return
 
     def _stream(self, epoch: str, want: Want) -> Stream | None:
         if epoch != self._epoch():
@@ -188,17 +209,12 @@ async def _last(steps: AsyncGenerator[list[Tick], None], want: Want) -> list[Tic
     return list(newest)
 
 
-async def walk(journal: Journal, stream: Stream, seq: int) -> AsyncGenerator[list[Tick], None]:
-    """Give the ticks of a stream from a seq on, step by step, to where it ends when asked for it.
-
-    What the journal drops in the meantime is left out.
-    """
-    last = stream.seq
-    while seq <= last:
-        ticks = journal.since(stream, seq, min(STEP_TICKS, last - seq + 1))
-        if ticks is None:
-            seq = journal.first_seq(stream)
-            continue
+async def walk(
+    journal: Journal, stream: Stream, seq: int, end: int
+) -> AsyncGenerator[list[Tick], None]:
+    """Give the ticks of a stream from one seq to another, step by step, as far as they are kept."""
+    while seq <= end:
+        ticks = journal.since(stream, seq, min(STEP_TICKS, end - seq + 1))
         if not ticks:
             return
         yield ticks

@@ -47,7 +47,7 @@ class Refused(HTTPError):
     """A request that gets no answer but why.
 
     Args:
-        code: one of `feed.codes`.
+        code: one of `feed.codes`, or of this module.
         message: a sentence for people.
     """
 
@@ -130,8 +130,6 @@ class ApiHandler(RequestHandler):
             self.set_header("WWW-Authenticate", "Bearer")
         if status_code == 503:
             self.set_header("Retry-After", "1")
-        if status_code == 401:
-            self.set_header("WWW-Authenticate", "Bearer")
         if status_code == 405:
             self.set_header("Allow", ", ".join(self.methods))
         self.finish(encode(_told(status_code, error)) + b"\n")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from feed.history import log
 from feed.history.archive import Archive
 from feed.history.log import Log, Page
 from feed.history.want import Position, Want
@@ -55,10 +56,10 @@ class Recorded:
             await recorder.flush()
 
         archive = Archive(self.folder, flush)
-        log = Log(world.hub, lambda: world.tickerplant.epoch, world.clock, archive)
-        pages = [await log.page(Want("trades", "A", limit, **fields))]
+        history = Log(world.hub, lambda: world.tickerplant.epoch, world.clock, archive)
+        pages = [await history.page(Want("trades", "A", limit, **fields))]
         while (after := pages[-1].next) is not None:
-            pages.append(await log.page(Want("trades", "A", limit, first=after)))
+            pages.append(await history.page(Want("trades", "A", limit, first=after)))
         return pages
 
 
@@ -115,3 +116,35 @@ def test_a_position_in_an_earlier_run_leads_through_to_the_newest(tmp_path: Path
     own.run(5, flushed=1, limit=2)
     first = Position(own.published[0][0], 4)
     assert flat(own.run(5, flushed=1, limit=2, first=first)) == own.published[3:]
+
+
+def test_what_the_journal_drops_while_it_is_read_comes_from_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "STEP_TICKS", 2)
+
+    async def read() -> list[int]:
+        world = World(journal_ticks_per_stream=6)
+        recorder = Recorder(tmp_path, lambda: world.tickerplant.epoch)
+
+        def publish(count: int) -> None:
+            ticks: list[Tick] = [trade("A") for _ in range(count)]
+            world.publish(*ticks)  # type: ignore[arg-type]
+            recorder.append(ticks)
+
+        publish(20)
+        history = Log(
+            world.hub,
+            lambda: world.tickerplant.epoch,
+            world.clock,
+            Archive(tmp_path, recorder.flush),
+        )
+        found = []
+        want = Want("trades", "A", 100, first=Position(world.tickerplant.epoch, 1))
+        async for ticks in history._ticks(world.tickerplant.epoch, 1, want):
+            found += [own.seq for own in ticks]
+            publish(5)
+        await recorder.close()
+        return found
+
+    assert asyncio.run(read()) == list(range(1, 21))

@@ -84,37 +84,38 @@ def test_a_delayed_reader_sees_the_log_as_it_was() -> None:
     assert seqs(page(world, 3, until_ns=12_500)) == [10, 11, 12]
 
 
-def test_walking_goes_step_by_step_up_to_where_it_ended_when_it_began(
+def test_walking_goes_step_by_step_as_far_as_ticks_are_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(log, "STEP_TICKS", 2)
-    world = filled(5)
+    world = filled(6, kept=6)
     stream = world.hub.index.stream("trades", "A")
 
-    async def walked() -> list[list[int]]:
+    async def walked(publish: int) -> list[list[int]]:
         steps = []
-        async for ticks in walk(world.hub.journal, stream, 1):
+        async for ticks in walk(world.hub.journal, stream, 1, 5):
             steps.append([own.seq for own in ticks])
-            world.publish(trade("A"))
+            world.publish(*(trade("A") for _ in range(publish)))
         return steps
 
-    assert asyncio.run(walked()) == [[1, 2], [3, 4], [5]]
+    assert asyncio.run(walked(0)) == [[1, 2], [3, 4], [5]]
+    assert asyncio.run(walked(4)) == [[1, 2]]
 
 
 def test_what_the_journal_drops_meanwhile_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "STEP_TICKS", 2)
     world = filled(6, kept=6)
-    stream = world.hub.index.stream("trades", "A")
+    since = world.hub.journal.since
+    calls = iter(range(100))
 
-    async def walked() -> list[int]:
-        found = []
-        async for ticks in walk(world.hub.journal, stream, 1):
-            found += [own.seq for own in ticks]
-            if found == [1, 2]:
-                world.publish(*(trade("A") for _ in range(4)))
+    def dropping(*arguments: Any) -> Any:
+        found = since(*arguments)
+        if next(calls) == 0:
+            world.publish(*(trade("A") for _ in range(4)))
         return found
 
-    assert asyncio.run(walked()) == [1, 2, 5, 6]
+    monkeypatch.setattr(world.hub.journal, "since", dropping)
+    assert seqs(page(world, 10, from_ns=0)) == [1, 2, 5, 6]
 
 
 def test_a_snapshot_has_only_the_channels_asked_for() -> None:
