@@ -1,8 +1,9 @@
 """How smoothly the dashboard runs: `python -m benchmarks.dashboard [--minutes 10]`.
 
 A feed simulates 300 symbols at 10,000 ticks/s; the page at `/` watches them all in headless
-Chromium. A line per 10 s: frames per second, the longest frames, the page's memory after a
-collection of garbage, and what the page says of itself.
+Chromium. A line per 10 s: frames per second, the longest frames, how busy the page's main thread
+was (CPU time, so it holds on a shared machine too), its memory after a collection of garbage, the
+machine's load, and what the page says of itself.
 """
 
 from __future__ import annotations
@@ -62,16 +63,25 @@ def main() -> None:
 def watch(page: Any, windows: int) -> None:
     """Print a line for each window of time."""
     devtools = page.context.new_cdp_session(page)
+    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
     for _ in range(windows):
+        before_s = busy_s(devtools)
         page.wait_for_timeout(WINDOW_S * 1000)
+        busy = (busy_s(devtools) - before_s) / WINDOW_S
         frames, p99_ms, longest_ms, state = page.evaluate(TELL)
         devtools.send("HeapProfiler.collectGarbage")
         heap = devtools.send("Runtime.getHeapUsage")["usedSize"] / 1e6
         print(
             f"{frames / WINDOW_S:5.1f} frames/s  p99 {p99_ms:4.0f} ms  longest {longest_ms:4.0f} ms"
-            f"  heap {heap:5.1f} MB  load {os.getloadavg()[0]:.1f}  {state}",
+            f"  busy {busy:4.0%}  heap {heap:5.1f} MB  load {os.getloadavg()[0]:.1f}  {state}",
             flush=True,
         )
+
+
+def busy_s(devtools: Any) -> float:
+    """Give the CPU time of the page's main thread so far."""
+    metrics = devtools.send("Performance.getMetrics")["metrics"]
+    return float(next(own["value"] for own in metrics if own["name"] == "TaskDuration"))
 
 
 if __name__ == "__main__":

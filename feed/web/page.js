@@ -18,16 +18,22 @@ import { isName, isPattern, split, Watchlist } from "./watchlist.js";
 
 const INTERVAL_MS = 200; // how often `latest` brings a quote
 const SETTLE_MS = 2000; // while the first rows come, the first one is selected
+const NOTICE_MS = 15_000;
 const SORT_MS = 1000; // rows that are sorted by a price do not jump about
 
 /** @param {string} id @returns {any} */
 const byId = (id) => document.getElementById(id);
 
-/** @param {string} text */
-const tell = (text) => {
+/** Say something above everything else, for some time or until it is taken back with "". @param {string} text @param {number} forMs */
+function tell(text, forMs = 0) {
   byId("news").textContent = text;
   byId("news").hidden = !text;
-};
+  clearTimeout(told);
+  if (forMs) told = setTimeout(tell, forMs, "");
+}
+
+/** @type {any} */
+let told;
 
 const history = new History(sessionStorage.getItem("feed.token") ?? "");
 const board = new Board();
@@ -254,7 +260,7 @@ feed.on("heartbeat", (heartbeat) => {
   byId("sources").textContent = sourcesText(heartbeat);
   playback.hear(heartbeat);
 });
-feed.on("notice", ({ message }) => tell(message));
+feed.on("notice", ({ message }) => tell(message, NOTICE_MS));
 
 function renumber() {
   board.renumber();

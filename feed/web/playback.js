@@ -63,16 +63,15 @@ export class Playback {
 
   /** A time of day is one of the day that is played. @param {string} text */
   #seek(text) {
-    if (!text.trim()) return;
+    const [, hours, rest] = /^(\d\d?)(:\d\d.*)$/.exec(text.trim()) ?? [];
     const day = new Date((this.#source?.ts_event ?? 0) / 1e6).toISOString().slice(0, 11);
-    this.#act({ action: "seek", time: /^\d{1,2}:\d\d/.test(text) ? `${day}${text.padStart(text.indexOf(":") === 1 ? text.length + 1 : 0, "0")}Z` : text });
+    if (text.trim()) this.#act({ action: "seek", time: hours ? day + hours.padStart(2, "0") + rest : text.trim() });
   }
 
   /** @param {Record<string, unknown>} action */
   async #act(action) {
     try {
-      const told = await this.#history.control(this.#source?.name ?? "", action);
-      if (told) Object.assign(this.#source ?? {}, told.source ?? told);
+      Object.assign(this.#source ?? {}, await this.#history.control(this.#source?.name ?? "", action));
       this.#tell("");
     } catch (error) {
       this.#tell(/** @type {Error} */ (error).message);

@@ -76,6 +76,7 @@ export function takeSnapshot(row, { seqs, quote, trade, status, session }) {
 /** Forget positions, as the numbering began anew; prices stay until newer ones come. @param {Row} row */
 export function renumber(row) {
   row.tradeSeq = 0;
+  row.spark = [];
   row.volume = row.notional = 0;
   row.open = row.high = row.low = row.reference = NaN;
 }

@@ -28,6 +28,7 @@ export class Table {
   #shown = new Map();
   /** @type {Map<HTMLElement, number>} */
   #flashing = new Map();
+  #view = { top: 0, height: 0 }; // kept, as to read it would lay the page out in each frame
   #first = 0;
   #rowHeight = 0;
   #columns;
@@ -54,10 +55,14 @@ export class Table {
     table.tabIndex = 0;
     table.addEventListener("keydown", (event) => this.#key(event));
     scroller.replaceChildren(table);
-    scroller.addEventListener("scroll", () => on.onScroll?.(), { passive: true });
+    const look = () => {
+      this.#view = { top: scroller.scrollTop, height: scroller.clientHeight };
+      on.onScroll?.();
+    };
+    scroller.addEventListener("scroll", look, { passive: true });
     this.#body.addEventListener("click", (event) => this.#click(event));
     this.#body.addEventListener("pointerdown", (event) => this.#grab(event));
-    new ResizeObserver(() => on.onScroll?.()).observe(scroller);
+    new ResizeObserver(look).observe(scroller);
   }
 
   focus() {
@@ -124,10 +129,10 @@ export class Table {
   /** Bind the lines in the page to the rows in view. @param {boolean} anew */
   #arrange(anew) {
     this.#rowHeight ||= this.#measure();
-    const { scrollTop, clientHeight } = this.#scroller;
-    const wanted = Math.ceil(clientHeight / this.#rowHeight) + 2 * OVERSCAN;
+    const { top, height } = this.#view;
+    const wanted = Math.ceil(height / this.#rowHeight) + 2 * OVERSCAN;
     const last = Math.max(0, this.#rows.length - wanted);
-    const first = Math.min(last, Math.max(0, Math.floor(scrollTop / this.#rowHeight) - OVERSCAN));
+    const first = Math.min(last, Math.max(0, Math.floor(top / this.#rowHeight) - OVERSCAN));
     const number = Math.min(wanted, this.#rows.length);
     if (!anew && first === this.#first && number === this.#lines.length) return;
     this.#first = first;
