@@ -156,10 +156,6 @@ class Recorder:
 
     def _write_burst(self, epoch: str, ticks: list[Tick]) -> None:
         """Write ticks of one epoch, channel by channel."""
-        if self.done.stopped and not self._has_room():
-            self._place += len(ticks)
-            self._miss(ticks, "no space left on device")
-            return
         by_channel: dict[str, tuple[list[Tick], list[int]]] = {}
         for place, tick in enumerate(ticks, self._place):
             own = by_channel.setdefault(CHANNEL_OF[tick.__class__], ([], []))
@@ -173,6 +169,9 @@ class Recorder:
     def _write_channel(
         self, channel: str, epoch: str, ticks: list[Tick], places: list[int]
     ) -> None:
+        if self.done.stopped and not self._has_room():
+            self._miss(ticks, "no space left on device")
+            return
         try:
             segment = self._segment(channel, epoch, ticks[0].ts_out)
             size = segment.size

@@ -185,6 +185,28 @@ def test_a_full_disk_is_told_once_and_the_recording_goes_on_when_there_is_room(
     ]
 
 
+def test_a_channel_that_would_still_fit_does_not_make_it_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = os.write
+
+    def write(file: int, data: Any) -> int:
+        if len(data) > 3_000:
+            raise OSError(28, "No space left on device")
+        return real(file, data)
+
+    async def record() -> None:
+        async with recording(tmp_path) as own:
+            no_space(monkeypatch)
+            monkeypatch.setattr(os, "write", write)
+            own.append([*burst(1, 900), Trade("A", 1, 5, 1.0, 1, NOON)])
+            await own.flush()
+            assert (own.done.stopped, own.done.missing) == (True, 901)
+
+    asyncio.run(record())
+    assert len(caplog.messages) == 1
+
+
 def test_ticks_that_cannot_be_written_are_left_out_and_the_next_are_not(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
