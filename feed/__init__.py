@@ -55,6 +55,11 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_LAZY[name]), name)
 
 
+def __dir__() -> list[str]:
+    """Name what is lazy, too, for whoever completes by Tab."""
+    return sorted({*globals(), *__all__})
+
+
 class _Called(ModuleType):
     def __call__(self, *args: Any, **options: Any) -> Any:
         module, function = _CALLED[self.__name__.removeprefix("feed.")]

@@ -61,7 +61,7 @@ class BackgroundFeed:
             env={**os.environ, "PYTHONPATH": _python_path(), "PYTHONUNBUFFERED": "1"},
             start_new_session=True,  # a notebook's interrupt goes to its whole process group
         )
-        self._finish = weakref.finalize(self, _stop, self._process)
+        self._finish = weakref.finalize(self, _stop, self._process, os.getpid())
         self.pid = self._process.pid
         try:
             self.url, self.page = self._addresses()
@@ -131,7 +131,9 @@ def _python_path() -> str:
     return os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], owner: int) -> None:
+    if os.getpid() != owner:  # a fork of the program is at its end, not the program
+        return
     process.terminate()
     try:
         process.wait(STOP_TIMEOUT_S)

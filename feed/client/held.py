@@ -14,6 +14,9 @@ from feed.ticks import CHANNEL_OF, Tick
 LOOK_INTERVAL_S: Final = 0.5
 """How often somebody who waits looks whether the sources have ended."""
 
+QUIET_LOOKS: Final = 4
+"""So many times in a row they must have ended, and nothing come: publishers may be left."""
+
 
 class Held:
     """The ticks held of every channel, and those who wait for more; one thread takes them in.
@@ -84,17 +87,16 @@ class Held:
             quiet: tells, from time to time, whether the sources have ended.
             since: the count to begin at; None is the present one.
         """
-        first = self.count if since is None else since
+        first, quiet_looks = self.count if since is None else since, 0
         wanted = math.inf if n is None else first + n
         deadline_s = math.inf if seconds is None else time.monotonic() + seconds
-        while not self._ended and self.count < wanted:
-            before = self.count
-            left_s = deadline_s - time.monotonic()
+        while not self._ended and self.count < wanted and quiet_looks < QUIET_LOOKS:
+            before, left_s = self.count, deadline_s - time.monotonic()
             if left_s <= 0:
                 break
             self._pause(wanted, min(left_s, LOOK_INTERVAL_S))
-            if n is not None and self.count == before and quiet():
-                break
+            is_quiet = n is not None and self.count == before and quiet()
+            quiet_looks = quiet_looks + 1 if is_quiet else 0
         return self.count - first
 
     def _pause(self, wanted: float, seconds: float) -> None:

@@ -124,7 +124,8 @@ class Live:
     def wait(self, n: int | None = None, seconds: float | None = None) -> int:
         """Wait for `n` more ticks, at most `seconds`; gives how many came meanwhile.
 
-        It also returns when no more can come: the feed's sources have ended, or it is closed.
+        It also returns when no more will come: all sources of the feed have ended and nothing has
+        come for two seconds, or it is closed.
 
         Raises:
             FeedError: why the connection has ended.

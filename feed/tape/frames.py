@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from feed.tape.block import VALUE_COLUMNS
 from feed.tape.intervals import length_ns, same_interval
 from feed.tape.resample import BAR_COLUMNS, resample
 from feed.tape.ring import Columns
+
+COPIES_ON_WRITE: Final = int(pd.__version__.partition(".")[0]) >= 3
 
 
 def frame(columns: Columns) -> pd.DataFrame:
@@ -120,8 +122,10 @@ def _on_write_copied(shared: pd.DataFrame) -> pd.DataFrame:
     """Give the frame such that pandas copies a column before it writes to it.
 
     pandas does so for columns that another frame has as well, as long as that frame lives; so it is
-    hung on the one that is given. (Without that, writing fails, as the arrays are read-only.)
+    hung on the one that is given. pandas 2 does not do so yet: there it is a copy from the start.
     """
+    if not COPIES_ON_WRITE:
+        return shared.copy()
     given = shared.copy(deep=False)
     object.__setattr__(given, "_shared", shared)
     return given

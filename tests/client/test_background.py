@@ -79,6 +79,21 @@ def test_one_that_does_not_start_says_why(settings: dict[str, object], told: str
         feed.serve_in_background(**settings)  # type: ignore[arg-type]
 
 
+def test_the_end_of_a_fork_is_not_the_end_of_the_program() -> None:
+    program = """
+import feed, os, sys
+with feed.serve_in_background(simulate="A") as server:
+    if not os.fork():
+        sys.exit()
+    os.wait()
+    print(server.running)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, env=environment(), check=False
+    )
+    assert (done.stdout, done.stderr) == (b"True\n", b"")
+
+
 @pytest.mark.parametrize("end", ["", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
 def test_it_ends_with_the_program_that_started_it(end: str) -> None:
     program = f"import feed; print(feed.serve_in_background(simulate='A').pid, flush=True); {end}"

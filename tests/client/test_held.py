@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from feed.client import held as held_module
 from feed.client.held import Held
 from feed.ticks import Quote, Tick, Trade
 
@@ -70,7 +71,10 @@ def test_the_end_lets_everybody_go() -> None:
     assert held.wait(1, None, lambda: False) == 0
 
 
-def test_a_wait_ends_when_the_sources_have() -> None:
+def test_a_wait_ends_when_the_sources_have_and_nothing_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(held_module, "LOOK_INTERVAL_S", 0.01)
     thread, came = waiting(Held(1_000), 2, quiet=True)
     thread.join(10)
     assert came == [0]
