@@ -116,7 +116,7 @@ def row(scenario: str, done: subprocess.CompletedProcess[str]) -> list[str]:
         f"{latency.get('p50_ms', 0):,.2f}",
         f"{latency.get('p99_ms', 0):,.2f}",
         f"{cpu:.0%} {told.get('server cpu', 0):.0%}",
-        "; ".join(bad) or "good",
+        ", ".join(line.split(": ")[1] for line in bad) or "good",
     ]
 
 

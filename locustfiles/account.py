@@ -21,7 +21,7 @@ from feed.client.events import (
 )
 from feed.client.publishing import commands
 from feed.clock import Clock
-from feed.protocol.messages import Command, Publish, Published, Subscribe, Subscribed
+from feed.protocol.messages import Command, Publish, Published, Subscribe, Subscribed, Unsubscribe
 from feed.protocol.newticks import AnyNewTick
 from feed.ticks import Tick
 from locustfiles.clock_offset import ClockOffset
@@ -118,7 +118,6 @@ class Account:
 
     def unsubscribe(self, symbols: list[str]) -> list[Change]:
         """Give the commands that ask for less; once answered, call `settle`."""
-        self.symbols = [symbol for symbol in self.symbols if symbol not in symbols]
         return self.conversation.unsubscribe(symbols, self._options.channels)
 
     def settle(self, changes: list[Change]) -> list[str] | None:
@@ -127,6 +126,9 @@ class Account:
         if None in answers:
             return None
         self.conversation.forget(changes)
+        for change in changes:
+            if isinstance(change, Unsubscribe):  # only now may no tick of it come any more
+                self.symbols = [own for own in self.symbols if own not in change.symbols]
         self._audit.ask(self.symbols, self._options.channels)
         return [text for answer in answers for text in _complaints(answer)]
 

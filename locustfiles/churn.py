@@ -35,7 +35,7 @@ class Fickle(FeedUser):
     @task
     def change(self) -> None:
         """Let some symbols go, and take as many others."""
-        count = int(RUN.given["churn_symbols"])
-        held = self.account.symbols
-        self.unsubscribe(random.sample(held, min(count, len(held))))
-        self.subscribe(RUN.draw(self.options.symbols_per_user - len(held), held))
+        held, most = self.account.symbols, int(RUN.given["churn_symbols"])
+        given_up = random.sample(held, min(most, len(held)))
+        self.unsubscribe(given_up)
+        self.subscribe(RUN.draw(len(given_up), self.account.symbols))

@@ -212,7 +212,8 @@ class FeedUser(User):
         waits = delays()
         while True:
             end = self._read(wire, account)
-            RUN.tally.codes[end.code] = RUN.tally.codes.get(end.code, 0) + 1
+            if not wire.aborted:
+                RUN.tally.codes[end.code] = RUN.tally.codes.get(end.code, 0) + 1
             if wire is not self._wire:
                 return
             self._wire = None
@@ -247,6 +248,7 @@ class FeedUser(User):
         except (FrameError, MessageError) as error:
             account.fault("protocol", str(error))
             wire.abort()
+            RUN.tally.dropped += 1
             return Disconnected(ABNORMAL, "it is not of the protocol")
 
     def _take(self, wire: Wire, account: Account) -> None:

@@ -133,9 +133,11 @@ class Tally(msgspec.Struct):
 
     @property
     def rate(self) -> float:
-        """Ticks per second of all users together, once all had started."""
+        """Ticks per second of all users together, once all had started; else on the whole."""
         loads = self.loads.values()
-        return sum(load.steady_ticks / load.steady_s for load in loads if load.steady_s)
+        if any(load.steady_s for load in loads):
+            return sum(load.steady_ticks / load.steady_s for load in loads if load.steady_s)
+        return self.ticks / max((load.wall_s for load in loads if load.wall_s), default=1.0)
 
     def fault(self, name: str, count: int, example: str) -> None:
         """Count what must not be."""

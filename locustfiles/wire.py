@@ -1,7 +1,7 @@
 """One WebSocket on a blocking socket, which under Locust is gevent's: the feed's own frame reader.
 
 A socket of its own because Locust has none, and the client that everybody takes, websocket-client,
-needs three times the CPU for each message (docs/LOAD.md): the load generator would be measured.
+needs twice the CPU for each message (docs/LOAD.md): the load generator would be measured.
 """
 
 from __future__ import annotations

@@ -156,6 +156,17 @@ def test_answers_that_refuse_are_told_and_no_answer_is_none(user: User) -> None:
     assert user.own.settle(changes) == ["no source publishes X"]
 
 
+def test_ticks_of_what_is_given_up_are_foreign_only_after_the_answer(user: User) -> None:
+    changes = user.own.unsubscribe(["A"])
+    user.hear(quote(1))
+    assert not user.tally.faults
+    user.hear(Subscribed({}, id=changes[0].id))
+    assert user.own.settle(changes) == []
+    user.hear(quote(2))
+    assert user.tally.faults == {"foreign": 1}
+    assert user.own.symbols == []
+
+
 def test_a_heart_that_stands_still_is_told_once_in_a_while(user: User) -> None:
     tell: Callable[[], str | None] = user.own.stale
     user.clock.at_s = 2.9

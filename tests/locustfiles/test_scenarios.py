@@ -88,8 +88,9 @@ def test_slow_consumers_are_judged_apart(runs: dict[str, Done]) -> None:
 
 
 def test_churn_changes_its_mind_again_and_again(runs: dict[str, Done]) -> None:
-    changes = runs["churn"].percentiles["unsubscribe"]["count"]
-    assert changes > 3 * runs["churn"].counts["users"]
+    done = runs["churn"]
+    assert done.percentiles["unsubscribe"]["count"] > 3 * done.counts["users"]
+    assert done.percentiles["snapshot"]["count"] > 3 * done.counts["users"]
 
 
 def test_the_market_opens_with_a_burst(runs: dict[str, Done]) -> None:
