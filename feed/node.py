@@ -18,16 +18,19 @@ from feed.errors import ListenError
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
 from feed.hub.stream import Stream
-from feed.hub.tickerplant import Tickerplant
+from feed.hub.tickerplant import Tickerplant, new_epoch
+from feed.protocol.messages import SourcePosition
 from feed.recorder import Recorder
 from feed.server.lifecycle import Server
 from feed.sessions.registry import Registry
 from feed.sessions.requests import Universe
 from feed.settings import Settings
 from feed.sources.base import Publish, Source
+from feed.sources.controls import controls_of
 from feed.sources.ingest import Ingest
 from feed.sources.pace import NS_PER_S
 from feed.state import State
+from feed.symbols import ALL_SYMBOLS
 from feed.ticks import Tick
 
 log = logging.getLogger(__name__)
@@ -142,6 +145,7 @@ class Node:
             authority=authority,
             publish=self._ingest.publish,
             addresses=addresses_of(settings),
+            positions=self._positions,
         )
         self._registry.tiers.open(tell_delays(authority, settings))
 
@@ -189,14 +193,39 @@ class Node:
 
     async def _feed(self, source: Source) -> None:
         bars = BarBuilder()
-        tickerplant = self._tickerplant
+        tickerplant, controls = self._tickerplant, controls_of(source)
 
         def publish(ticks: list[Any]) -> None:
             tickerplant.publish(bars.extend(ticks))
 
+        def restart() -> None:
+            nonlocal bars
+            bars = BarBuilder()  # bars that are open belong to where it was
+            self._begin_epoch(source)
+
+        if controls is not None:
+            controls.on_arrival(restart)
         has_bars = getattr(source, "brings_bars", False)
-        await source.run(cast(Publish, tickerplant.publish if has_bars else publish))
-        log.info("source %s ended", source.name)
+        while True:
+            await source.run(cast(Publish, tickerplant.publish if has_bars else publish))
+            log.info("source %s ended", source.name)
+            if controls is None or not controls.seekable:
+                return
+            await controls.sought()
+
+    def _begin_epoch(self, source: Source) -> None:
+        """Number anew, as a source goes on from elsewhere and what it published is void."""
+        epoch = new_epoch()
+        log.info("source %s goes on from elsewhere: epoch %s begins", source.name, epoch)
+        self.hub.restart(ALL_SYMBOLS if source.symbols is None else source.symbols)
+        self._tickerplant.epoch = epoch
+        if self._state is not None:
+            self._state.restart(epoch)
+        self._registry.restart(epoch, "seek")
+
+    def _positions(self) -> dict[str, SourcePosition]:
+        at = ((source.name, source.position) for source in self.sources)
+        return {name: SourcePosition(own.ts_event, own.speed, own.ticks) for name, own in at}
 
     def _way_in(self) -> Callable[[list[Tick]], list[Tick]]:
         """Give the way of one publisher's ticks into the feed, with bars by its own event time."""

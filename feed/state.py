@@ -79,6 +79,7 @@ class State:
         self._size = 0
         self._broken = False
         self._damaged = False
+        self._fresh = False
         self._told_s = -TELL_S
         self._writing: asyncio.Task[None] | None = None
 
@@ -115,17 +116,24 @@ class State:
         else:
             self._break("the disk is slower than the feed")
 
+    def restart(self, epoch: str) -> None:
+        """Keep nothing of the numbering so far, as a new one begins."""
+        self._buffer = []
+        self._meta = Meta(epoch, clean=False)
+        self._fresh = True
+
     async def flush(self, hub: Hub) -> None:
         """Write what was taken since the last flush, on another thread."""
         if self._writing is not None and not self._writing.done():
             await asyncio.wait([self._writing])  # of a flush that was cancelled
         ticks, self._buffer = self._buffer, []
         begin: list[Tick] | None = None
-        if self._segment is None or self._size > SEGMENT_BYTES or self._broken:
+        fresh, self._fresh = self._fresh, False
+        if self._segment is None or self._size > SEGMENT_BYTES or self._broken or fresh:
             begin = [own.last for own in hub.index.streams() if own.last is not None]
             self._broken = False  # the checkpoint makes up for what was left out
         if ticks or begin is not None:
-            self._writing = asyncio.create_task(asyncio.to_thread(self._write, ticks, begin))
+            self._writing = asyncio.create_task(asyncio.to_thread(self._write, ticks, begin, fresh))
             await asyncio.wait([self._writing])
             self._writing.result()
 
@@ -149,17 +157,17 @@ class State:
             self._told_s = time.monotonic()
             log.error("state is not kept for now, in %s: %s", self._folder, reason)
 
-    def _write(self, ticks: list[Tick], begin: list[Tick] | None) -> None:
+    def _write(self, ticks: list[Tick], begin: list[Tick] | None, fresh: bool) -> None:
         try:
-            self._write_now(ticks, begin)
+            self._write_now(ticks, begin, fresh)
         except OSError as error:
             self._break(_reason(error))
 
-    def _write_now(self, ticks: list[Tick], begin: list[Tick] | None) -> None:
+    def _write_now(self, ticks: list[Tick], begin: list[Tick] | None, fresh: bool) -> None:
         if begin is not None:
             self._segment = _number(self._segments()[-1]) + 1 if self._segments() else 1
             self._size = 0
-            self._delete_old()
+            self._delete_old(0 if fresh else self._limit_bytes - SEGMENT_BYTES)
         assert self._segment is not None
         path, size = self._path(self._segment), self._size
         try:
@@ -170,11 +178,11 @@ class State:
             _take_back(path, size)
             raise
 
-    def _delete_old(self) -> None:
+    def _delete_old(self, limit_bytes: int) -> None:
         kept = 0
         for path in reversed(self._segments()):
             kept += path.stat().st_size
-            if kept > self._limit_bytes - SEGMENT_BYTES:
+            if kept > limit_bytes:
                 path.unlink()
 
     def _path(self, segment: int) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import orjson
@@ -10,7 +10,7 @@ import orjson
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
 from feed.hub.pending import Target
-from feed.hub.tickerplant import Tickerplant
+from feed.hub.tickerplant import Tickerplant, new_epoch
 from feed.sessions.addresses import Addresses
 from feed.sessions.auth import Authority
 from feed.sessions.entitlements import ANONYMOUS, Principal
@@ -130,6 +130,12 @@ class World:
         burst = self._bars.extend(ticks, max(tick.ts_event for tick in ticks))
         self.tickerplant.publish(burst)
         return burst
+
+    def restart(self, gone: Container[str] = "") -> None:
+        """Begin a new numbering, as a node does when a source with these symbols seeks."""
+        self.hub.restart(gone)
+        self.tickerplant.epoch = new_epoch()
+        self.registry.restart(self.tickerplant.epoch, "seek")
 
     def fire_timers(self) -> None:
         due, self.timers[:] = self.timers[:], []

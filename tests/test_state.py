@@ -235,10 +235,10 @@ def test_a_flush_that_is_cancelled_still_writes_everything_in_order(
     reached, go_on = threading.Event(), threading.Event()
     write_now = first.state._write_now
 
-    def slowly(ticks: list[Tick], begin: list[Tick] | None) -> None:
+    def slowly(ticks: list[Tick], begin: list[Tick] | None, fresh: bool) -> None:
         reached.set()
         go_on.wait()
-        write_now(ticks, begin)
+        write_now(ticks, begin, fresh)
 
     async def stop_while_flushing() -> None:
         flushing = asyncio.create_task(first.state.flush(first.hub))
@@ -305,3 +305,19 @@ def test_a_folder_is_made_unless_something_is_in_its_place(
     else:
         with pytest.raises(StateError, match=told):
             Feed(folder)
+
+
+def test_a_new_numbering_leaves_nothing_of_the_old_one(tmp_path: Path) -> None:
+    first = Feed(tmp_path)
+    first.publish("A", "A", "B")
+    first.flush()
+    first.publish("A")
+    first.hub.restart("A")
+    first.plant.epoch = "another"
+    first.state.restart("another")
+    first.publish("A", "A")
+    first.stop()
+    second = Feed(tmp_path)
+    assert second.plant.epoch == "another"
+    assert second.seqs("A")[-1] == 2
+    assert second.seqs("B")[-1] == 1, "of another source: the checkpoint has its newest"

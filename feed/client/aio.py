@@ -41,6 +41,7 @@ from feed.protocol.messages import (
     Published,
     Rejection,
     Snapshot,
+    SourcePosition,
     Subscribed,
 )
 from feed.protocol.newticks import NewTick
@@ -384,6 +385,11 @@ class Connection:
         """Whether every source has published its last tick, as the last heartbeat had it."""
         states = self.sources.values()
         return bool(states) and all(state == "ended" for state in states)
+
+    @property
+    def source_positions(self) -> dict[str, SourcePosition]:
+        """How far each source has come, as the last heartbeat had it."""
+        return self._conversation.positions
 
     @property
     def stats(self) -> Stats:

@@ -31,6 +31,7 @@ from feed.protocol.messages import (
     Authenticated,
     Closing,
     Command,
+    Epoch,
     ErrorMessage,
     Heartbeat,
     Message,
@@ -42,6 +43,7 @@ from feed.protocol.messages import (
     Resumed,
     Skipped,
     Snapshot,
+    SourcePosition,
     Subscribe,
     Subscribed,
     Unsubscribe,
@@ -63,6 +65,7 @@ class Conversation:
         rejections: symbol -> why the server does not send it.
         snapshots: symbol -> the latest one received.
         sources: name -> state, of the last heartbeat.
+        positions: name -> how far it has come, likewise.
         heartbeats: how many have come.
     """
 
@@ -73,6 +76,7 @@ class Conversation:
         self.snapshots: dict[str, Snapshot] = {}
         self.same_epoch = True
         self.sources: dict[str, str] = {}
+        self.positions: dict[str, SourcePosition] = {}
         self.heartbeats = 0
         self.stats = Stats()
         self.ledger = Ledger(self._tell_loss)
@@ -220,7 +224,12 @@ class Conversation:
                 self._refuse(message)
             case Heartbeat():
                 self.sources = message.sources
+                self.positions = message.positions
                 self.heartbeats += 1
+            case Epoch():
+                self.ledger.welcome(message.epoch)
+                self.snapshots.clear()
+                self._tell(message)
             case Authenticated() | Notice() | Closing() | Pong():
                 self._tell(message)
 

@@ -1,7 +1,7 @@
 """What a connection tells beside its ticks.
 
-The server's own `Authenticated`, `Snapshot`, `Skipped`, `Resumed`, `Notice`, `ErrorMessage`,
-`Closing` and `Pong` (feed.protocol) are events too, as they arrived.
+The server's own `Authenticated`, `Snapshot`, `Skipped`, `Resumed`, `Epoch`, `Notice`,
+`ErrorMessage`, `Closing` and `Pong` (feed.protocol) are events too, as they arrived.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 from feed.protocol.messages import (
     Authenticated,
     Closing,
+    Epoch,
     ErrorMessage,
     Notice,
     Pong,
@@ -28,6 +29,7 @@ __all__ = [
     "Closing",
     "Disconnect",
     "Disorder",
+    "Epoch",
     "ErrorMessage",
     "Event",
     "EventStream",
@@ -108,6 +110,7 @@ Event = (
     | Snapshot
     | Skipped
     | Resumed
+    | Epoch
     | Notice
     | ErrorMessage
     | Closing

@@ -7,8 +7,10 @@ each cohort that has something pending. Nothing here waits for anybody.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import cast
+
+from msgspec.structs import replace
 
 from feed.hub.cohort import Burst, Cohort
 from feed.hub.index import Index
@@ -18,6 +20,7 @@ from feed.hub.path import fan_out, keep
 from feed.hub.stream import Stream
 from feed.metrics import Metrics
 from feed.protocol.codec import encode_ticks, pack_tick
+from feed.symbols import SymbolSet
 from feed.ticks import Tick, Trade
 
 
@@ -67,6 +70,22 @@ class Hub:
             self._fan_out(wanted, heard)
         self.metrics.ticks_in += len(ticks)
         self.journal.count(len(ticks))
+
+    def restart(self, gone: Container[str] | SymbolSet) -> None:
+        """Begin a new numbering; what is pending goes out before.
+
+        Nothing is left of the symbols that are gone. Any other stream begins with its newest tick,
+        as number 1: it holds as before, and nobody need be sent it again.
+        """
+        self.flush()
+        for stream in self.index.streams():
+            last = None if stream.symbol in gone else stream.last
+            stream.recent.clear()
+            stream.seq, stream.last = 0, None
+            if last is not None:
+                stream.seq, stream.last = 1, replace(last, seq=1)
+                stream.keep(pack_tick(stream.last))
+        self.last_values.forget(gone)
 
     def restore(self, ticks: list[Tick]) -> None:
         """Take ticks of an earlier run, before there is any session; known ones are left out."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final, TypeVar
 
 from feed.hub.index import Index
 from feed.protocol.messages import Snapshot, Statistics
+from feed.symbols import SymbolSet
 from feed.ticks import Bar, Quote, Status, Trade
 
 _T = TypeVar("_T", Quote, Trade, Bar, Status)
@@ -80,6 +81,11 @@ class LastValues:
         if statistics is None:
             statistics = self._statistics[trade.symbol] = SessionStatistics()
         statistics.add(trade)
+
+    def forget(self, symbols: Container[str] | SymbolSet) -> None:
+        """Forget the statistics of some symbols."""
+        for symbol in [own for own in self._statistics if own in symbols]:
+            del self._statistics[symbol]
 
     def snapshot(self, symbol: str, channels: Iterable[str]) -> Snapshot:
         """Give the latest state of a symbol, with the seqs of the channels named."""

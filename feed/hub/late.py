@@ -8,7 +8,7 @@ of that time.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from operator import attrgetter
 from typing import Final
 
@@ -16,6 +16,7 @@ from feed.hub.hub import Hub
 from feed.hub.journal import Journal
 from feed.hub.stream import Stream
 from feed.metrics import Metrics
+from feed.symbols import ALL_SYMBOLS, SymbolSet
 from feed.ticks import Tick
 
 NS: Final = 1_000_000_000
@@ -46,6 +47,12 @@ class LateHub(Hub):
         self._missing = missing
         self._seqs: dict[Stream, int] = {}
         self._due_ns: dict[Stream, int] = {}
+
+    def restart(self, gone: Container[str] | SymbolSet = ALL_SYMBOLS) -> None:
+        """Begin a new numbering with nothing, as the live journal now does."""
+        super().restart(ALL_SYMBOLS)
+        self._seqs.clear()
+        self._due_ns.clear()
 
     def catch_up(self, now_ns: int) -> bool:
         """Take in what has come of age; tells whether that was all."""

@@ -53,6 +53,7 @@ ALLOWED: Final = {
     "snapshot": "true or false",
     "ticks": "a list of ticks",
     "echo": "true or false",
+    "message": "a string of 1 to 1000 characters",
     "resume": 'an object such as {"epoch":"k3f9","quotes":{"AAPL":1041}}',
 }
 

@@ -71,11 +71,18 @@ class Publish(Command, tag="publish"):
     id: Id = None
 
 
+class Announce(Command, tag="notice"):
+    """A sentence for everybody who is connected; only an admin may say one."""
+
+    message: Annotated[str, msgspec.Meta(min_length=1, max_length=1_000)]
+    id: Id = None
+
+
 class Ping(Command, tag="ping"):
     id: Id = None
 
 
-AnyCommand = Authenticate | Subscribe | Unsubscribe | Publish | Ping
+AnyCommand = Authenticate | Subscribe | Unsubscribe | Publish | Announce | Ping
 
 
 class Answer(msgspec.Struct, tag_field="type", omit_defaults=True):
@@ -177,6 +184,14 @@ class Resumed(Answer, tag="resumed"):
     complete: bool
 
 
+class SourcePosition(msgspec.Struct):
+    """How far a source has come; a speed of 0 is as fast as possible."""
+
+    ts_event: int | None
+    speed: float
+    ticks: int
+
+
 class Heartbeat(Answer, tag="heartbeat"):
     """Sent at a fixed interval: a quiet symbol can be told from a dead feed.
 
@@ -187,9 +202,17 @@ class Heartbeat(Answer, tag="heartbeat"):
     queued_bytes: int
     lag_ms: float
     sources: dict[str, str]
+    positions: dict[str, SourcePosition] = {}
 
     def __post_init__(self) -> None:
         self.lag_ms = round(self.lag_ms, 3)
+
+
+class Epoch(Answer, tag="epoch"):
+    """A new numbering begins with the next message: seqs up to here mean nothing any more."""
+
+    epoch: str
+    reason: Literal["seek"]
 
 
 class Pong(Answer, tag="pong"):
@@ -227,6 +250,7 @@ Message = (
     | Skipped
     | Resumed
     | Heartbeat
+    | Epoch
     | Pong
     | Notice
     | ErrorMessage

@@ -18,7 +18,7 @@ from feed.history.log import Log
 from feed.logs import ACCESS
 from feed.metrics import Metrics
 from feed.recorder import Recorder
-from feed.server import admin, descriptors, publishing, reads
+from feed.server import admin, control, descriptors, publishing, reads
 from feed.server.exposition import Exposition, Sources
 from feed.server.gate import Gate
 from feed.server.listener import Listener
@@ -110,6 +110,7 @@ def application(
             *reads.routes(registry, history),
             *publishing.routes(registry),
             *admin.routes(registry),
+            *control.routes(registry, sources),
             (r"/v1/.+", UnknownHandler, {"registry": registry}),
             (r"/(lightweight-charts\.js)", ChartsHandler),
             (FILES, FileHandler),

@@ -197,7 +197,8 @@ class Delivery:
 
     def owe(self, move: Move) -> None:
         """Account for what a move began, changed and ended, once it is acknowledged."""
-        self._positions.update(move.positions)
+        # Not above the newest: a new numbering may have begun while the move was worked out.
+        self._positions.update({own: min(seq, own.seq) for own, seq in move.positions.items()})
         self._positions.update({stream: stream.seq for stream in move.slowed})
         for stream in move.quickened:
             position = self._positions.pop(stream, 0)
@@ -229,6 +230,27 @@ class Delivery:
             self._own.forget(streams)
         if self.outbox:
             self.outbox.forget(streams)
+
+    def restart(self, told: bytes) -> None:
+        """Tell of a new numbering, and owe the snapshots that it begins with.
+
+        Ticks that are owed are given up, as their numbers mean nothing any more.
+        """
+        if self._ended:
+            return
+        outbox, self.outbox = self.outbox, None
+        kept = outbox.without_ticks() if outbox else b""
+        self._positions.clear()
+        if self._own is not None:
+            self._own = OwnTicks()
+        self._owing().add_rest(kept + told)
+        cohort, channels = self._cohort, dict[str, tuple[str, ...]]()
+        if cohort is not None:
+            self._positions.update({stream: stream.seq for stream in cohort.latest})
+            for stream in (*cohort.streams, *cohort.latest):
+                channels[stream.symbol] = (*channels.get(stream.symbol, ()), stream.channel)
+            self._owing().catch_up.add_snapshots(channels)
+        self._transport.want_write(True)
 
     # What the session publishes itself
 

@@ -169,6 +169,10 @@ class Outbox:
         self._spread()
         return bytes(self._head)
 
+    def without_ticks(self) -> bytes:
+        """Give the rest of the frame that is on its way, and the control messages."""
+        return b"".join((self.only_rest(), *self._control))
+
     def _spread(self) -> None:
         """Turn segments into entries, so that single ticks can be conflated or dropped."""
         if self._head_segment is not None:

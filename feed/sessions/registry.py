@@ -6,7 +6,8 @@ import logging
 import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Literal
 
 from feed.clock import Clock
 from feed.codes import CloseCode
@@ -14,7 +15,15 @@ from feed.hub.hub import Hub
 from feed.hub.stream import Stream
 from feed.protocol.codec import encode
 from feed.protocol.frames import Opcode, control_frame, text_frame
-from feed.protocol.messages import PROTOCOL_VERSION, Heartbeat, Skipped, Welcome
+from feed.protocol.messages import (
+    PROTOCOL_VERSION,
+    Epoch,
+    Heartbeat,
+    Notice,
+    Skipped,
+    SourcePosition,
+    Welcome,
+)
 from feed.sessions.addresses import Addresses
 from feed.sessions.admission import Admission
 from feed.sessions.auth import Authority
@@ -33,6 +42,9 @@ that is not, whatever its program does."""
 
 BEATS: Final = 50
 """Into how many parts a heartbeat interval is cut, so that never all sessions beat at once."""
+
+ANNOUNCE_S: Final = 0.5
+"""Over how long a notice reaches everybody: all at once would be felt."""
 
 DRAIN_STEPS: Final = 20
 """Over how many steps the sessions of a draining process are sent home, so that they do not come
@@ -54,6 +66,7 @@ class Registry:
         authority: says who somebody is.
         publish: takes the ticks that a principal sends.
         addresses: counts what each address uses.
+        positions: tells how far each source has come, for heartbeats.
     """
 
     def __init__(
@@ -70,6 +83,7 @@ class Registry:
         authority: Authority | None = None,
         publish: Callable[[Principal, list[Any]], Receipt],
         addresses: Addresses | None = None,
+        positions: Callable[[], dict[str, SourcePosition]] = dict,
     ) -> None:
         self.hub = hub
         self.clock = clock
@@ -86,6 +100,7 @@ class Registry:
             addresses=addresses,
         )
         self.publish = publish
+        self._positions = positions
         self.epoch = epoch
         self.connections = 0
         self.draining = False
@@ -162,7 +177,7 @@ class Registry:
         slot = self._slots[self._beats % BEATS]
         if not slot:
             return
-        beat = Heartbeat(self.clock.now_ns(), 0, lag_ms, dict(self._sources()))
+        beat = Heartbeat(self.clock.now_ns(), 0, lag_ms, dict(self._sources()), self._positions())
         shared = text_frame(encode(beat))
         for session in list(slot.values()):
             session.quiet_beats += 1
@@ -176,6 +191,21 @@ class Registry:
                 session.send(beat)
             if session.quiet_beats > self._patience_beats // 2:
                 session.delivery.send(PING)
+
+    def announce(self, message: str) -> None:
+        """Tell everybody, one part of the sessions after the other."""
+        log.info("notice to all: %s", message)
+        frame = text_frame(encode(Notice(message)))
+        for number, slot in enumerate(self._slots):
+            self.later(number * ANNOUNCE_S / BEATS, partial(_send_all, slot, frame))
+
+    def restart(self, epoch: str, reason: Literal["seek"]) -> None:
+        """Tell everybody that a new numbering begins; their snapshots follow as they read."""
+        self.epoch = epoch
+        self.tiers.restart()
+        told = Epoch(epoch, reason)
+        for session in list(self):
+            session.restart(told)
 
     def drain(self) -> int:
         """Send home some of the sessions to which nothing is owed; gives how many are left.
@@ -203,3 +233,8 @@ class Registry:
 
     def _slot(self, session: Session) -> dict[str, Session]:
         return self._slots[int(session.name, 16) % BEATS]
+
+
+def _send_all(slot: dict[str, Session], frame: bytes) -> None:
+    for session in list(slot.values()):
+        session.delivery.send(frame)

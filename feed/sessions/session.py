@@ -16,11 +16,13 @@ from feed.hub.steps import Steps
 from feed.protocol.codec import encode, read_command
 from feed.protocol.frames import close_frame, text_frame
 from feed.protocol.messages import (
+    Announce,
     Answer,
     AnyCommand,
     Authenticate,
     BadTick,
     Closing,
+    Epoch,
     ErrorMessage,
     Id,
     Ping,
@@ -66,6 +68,9 @@ class Context(delivery.Context, Protocol):
     epoch: str
     universe: Universe
     publish: Callable[[Principal, list[Any]], Receipt]
+
+    def announce(self, message: str) -> None:
+        """Tell everybody."""
 
     def closed(self, session: Session, code: int) -> None:
         """Be told that a session has ended, once."""
@@ -169,6 +174,8 @@ class Session:
                 yield from unsubscribe(self, command, self._context)
             case Publish():
                 yield from self._publish(command)
+            case Announce():
+                self._announce(command)
             case Ping(id):
                 self.send(Pong(self._context.clock.now_ns(), id=id))
             case Authenticate(token, id):
@@ -234,6 +241,17 @@ class Session:
         if kept_from:
             self.delivery.take_back(receipt.burst, receipt.ticks)
         self.send(Published(len(receipt.ticks), receipt.seqs, receipt.rejected, id=command.id))
+
+    def _announce(self, command: Announce) -> None:
+        if not self.principal.admin:
+            raise MessageError(codes.NOT_ENTITLED, "only an admin may notify all", id=command.id)
+        if not command.message.isprintable():
+            raise MessageError(codes.BAD_MESSAGE, "message must be printable", id=command.id)
+        self._context.announce(command.message)
+
+    def restart(self, told: Epoch) -> None:
+        """Tell of a new numbering, and of where everything is in it."""
+        self.delivery.restart(text_frame(encode(told)))
 
     @property
     def ended(self) -> bool:

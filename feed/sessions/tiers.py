@@ -68,6 +68,12 @@ class Tiers:
             assert isinstance(tier.hub, LateHub)
             tier.hub.catch_up(self._live.clock.now_ns())
 
+    def restart(self) -> None:
+        """Begin a new numbering, as the live hub has."""
+        for tier in self._late.values():
+            assert isinstance(tier.hub, LateHub)
+            tier.hub.restart()
+
     def _tell(self, hub: Hub, stream: Stream, first_seq: int, last_seq: int) -> None:
         count = last_seq - first_seq + 1
         for cohort in stream.cohorts:

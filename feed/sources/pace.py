@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from feed.clock import Clock
-from feed.errors import SettingError
 from feed.sources.base import BURST_TICKS, Publish
+from feed.sources.controls import FOREVER_S, Controls
 from feed.tape.block import TickBlock
 from feed.ticks import Tick
 
@@ -46,19 +46,29 @@ class Position:
 
 
 class Pacer:
-    """Plays blocks in order at one speed; the first tick played is due at once.
+    """Plays blocks in order; the first tick played is due at once.
 
     `clock` and `sleep` are where tests bring their own time.
+
+    Args:
+        controls: what may be changed meanwhile; without, it plays on at `speed`.
     """
 
     def __init__(
-        self, publish: Publish, *, speed: float, clock: Clock, sleep: Sleep = asyncio.sleep
+        self,
+        publish: Publish,
+        *,
+        speed: float = 1.0,
+        controls: Controls | None = None,
+        clock: Clock,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
-        check_speed(speed)
         self._publish = publish
-        self._speed = speed
+        self._controls = controls or Controls(speed, seekable=False)
+        self._speed = self._controls.speed
         self._clock = clock
         self._sleep = sleep
+        self._held = False
         self._anchor: tuple[float, int] | None = None
         self._ts_event: int | None = None
         self._ticks = 0
@@ -67,21 +77,30 @@ class Pacer:
     @property
     def position(self) -> Position:
         """Give the tape time and count of what has been published."""
-        return Position(self._ts_event, self._ticks, self._speed, self._lag_s)
+        return Position(self._ts_event, self._ticks, self._controls.speed, self._lag_s)
 
-    def restart(self) -> None:
-        """Let the next tick played be due at once, as on another pass of a loop."""
+    def restart(self, *, ticks: int | None = None) -> None:
+        """Let the next tick played be due at once, as on another pass of a loop.
+
+        Args:
+            ticks: how many count as published from here on, after a seek.
+        """
         self._anchor = None
+        if ticks is not None:
+            self._ticks, self._ts_event = ticks, None
 
     async def play(self, block: TickBlock) -> None:
         """Publish the whole block, each tick at its time or as soon after it as the loop allows.
 
         Rows that are overdue go out at once and in order, in bursts of at most BURST_TICKS with a
-        turn of the event loop after each. Blocks must follow each other in time.
+        turn of the event loop after each. Blocks must follow each other in time. The rest of the
+        block is left when a seek is wanted.
         """
-        row, ahead = 0, Ahead(block)
-        while row < len(block):
-            due = self._rows_due(block)
+        row, ahead, controls = 0, Ahead(block), self._controls
+        while row < len(block) and controls.target_ns is None:
+            if controls.paused != self._held or controls.speed != self._speed:
+                self._follow()
+            due = self._rows_due(block, row)
             if due <= row:
                 await self._wait_for(block, row)
                 continue
@@ -90,6 +109,9 @@ class Pacer:
             self._publish(ahead.take(stop))
             self._ts_event = int(block.ts_event[stop - 1])
             self._ticks += stop - row
+            if self._held:
+                controls.stepped(stop - row)
+                self._anchor = self._clock.monotonic_s(), int(block.times[stop - 1])
             row = stop
             if stop < due or row == len(block):
                 await self._sleep(0)
@@ -97,22 +119,38 @@ class Pacer:
                 await self._wait_for(block, row)
 
     async def _wait_for(self, block: TickBlock, row: int) -> None:
-        await self._sleep(max(-self._late_s(int(block.times[row])), MIN_SLEEP_S))
+        late_s = self._late_s(int(block.times[row]))
+        await self._sleep(FOREVER_S if self._held else max(-late_s, MIN_SLEEP_S))
 
-    def _rows_due(self, block: TickBlock) -> int:
+    def _follow(self) -> None:
+        """Go on from the present tape time, held or at another speed."""
+        now_s = self._clock.monotonic_s()
+        if self._anchor is not None:
+            self._anchor = now_s, self._tape_ns(self._anchor, now_s)
+        if not self._speed and not self._held:  # as fast as possible: there was no tape time
+            self._anchor = None
+        self._held, self._speed = self._controls.paused, self._controls.speed
+
+    def _tape_ns(self, anchor: tuple[float, int], now_s: float) -> int:
+        started_s, first_ns = anchor
+        passed_s = 0.0 if self._held else now_s - started_s
+        return first_ns + math.floor(passed_s * self._speed * NS_PER_S)
+
+    def _rows_due(self, block: TickBlock, row: int) -> int:
+        if self._held:
+            return min(row + self._controls.steps, len(block))
         if not self._speed:
             return len(block)
         now_s = self._clock.monotonic_s()
         if self._anchor is None:
-            self._anchor = now_s, int(block.times[0])
-        started_s, first_ns = self._anchor
-        due_ns = first_ns + math.floor((now_s - started_s) * self._speed * NS_PER_S)
+            self._anchor = now_s, int(block.times[row])
+        due_ns = self._tape_ns(self._anchor, now_s)
         if due_ns >= block.times[-1]:  # also keeps what is searched for within 64 bits
             return len(block)
         return int(block.times.searchsorted(due_ns, "right"))
 
     def _late_s(self, ts_event: int) -> float:
-        if self._anchor is None:  # as fast as possible is never late
+        if self._anchor is None or self._held or not self._speed:  # is never late
             return 0.0
         started_s, first_ns = self._anchor
         due_s = started_s + (ts_event - first_ns) / NS_PER_S / self._speed
@@ -137,11 +175,3 @@ class Ahead:
             self._first = row
         self._row = stop
         return self._built[row - self._first : stop - self._first]
-
-
-def check_speed(speed: float) -> None:
-    """Raise a SettingError for what is no speed."""
-    if not (math.isfinite(speed) and speed >= 0):
-        raise SettingError(
-            "speed", f"must be 0 or more, was {speed:g} (0 means as fast as possible)"
-        )

@@ -12,7 +12,8 @@ from contextlib import aclosing
 from feed.clock import Clock, SystemClock
 from feed.errors import FeedError
 from feed.sources.base import Publish, SourceState
-from feed.sources.pace import Pacer, Position, Sleep, check_speed
+from feed.sources.controls import Alarm, Controls
+from feed.sources.pace import Pacer, Position, Sleep
 from feed.tape.block import TickBlock
 from feed.tape.reader import AnyTape
 
@@ -31,6 +32,7 @@ class Replay:
         name: what heartbeats, logs and metrics call it.
         symbols: every symbol of the tape, or None when that is too costly to know.
         total: rows of one pass, or None when that is not known.
+        controls: what may be done to it while it plays.
         brings_bars: whether the feed need not make bars of these ticks.
 
     Raises:
@@ -46,33 +48,34 @@ class Replay:
         loop: bool = False,
         name: str = "replay",
         clock: Clock | None = None,
-        sleep: Sleep = asyncio.sleep,
+        sleep: Sleep | None = None,
     ) -> None:
-        check_speed(speed)
         self.name = name
+        self.controls = Controls(speed, seekable=True)
         self.symbols = tape.symbols
         self.total = tape.rows
         self.brings_bars = tape.has_bars
         self._tape = tape
-        self._speed = speed
         self._loop = loop
         self._clock = clock or SystemClock()
-        self._sleep = sleep
+        alarm = Alarm()
+        self._sleep = sleep or alarm.sleep
+        self.controls.on_change(alarm.ring)
         self._state: SourceState = "live"
         self._pacer: Pacer | None = None
 
     @property
     def state(self) -> SourceState:
-        """Give `live` until the tape has been played, then `ended`; `stalled` if it broke."""
-        return self._state
+        """Give `live` or `paused` until the tape has been played, then `ended`, or `stalled`."""
+        return "paused" if self._state == "live" and self.controls.paused else self._state
 
     @property
     def position(self) -> Position:
         """Give the tape time and count of what has been published."""
-        return self._pacer.position if self._pacer else Position(None, 0, self._speed)
+        return self._pacer.position if self._pacer else Position(None, 0, self.controls.speed)
 
     async def run(self, publish: Publish) -> None:
-        """Play the tape to its end, or over and over.
+        """Play the tape to its end, or over and over, or from where its controls say.
 
         On another pass `ts_event` starts over as it is on the tape. A worker thread reads ahead; it
         has ended when this returns or raises.
@@ -80,26 +83,51 @@ class Replay:
         Raises:
             TapeError: when the tape cannot be read on.
         """
-        pacer = Pacer(publish, speed=self._speed, clock=self._clock, sleep=self._sleep)
+        controls = self.controls
+        pacer = Pacer(publish, controls=controls, clock=self._clock, sleep=self._sleep)
         self._pacer = pacer
         self._state = "live"
+        warned = False
         try:
-            await self._play(pacer)
-            self._warn_of_skipped()
-            while self._loop:
+            while True:
+                await self._play(pacer, controls.take_target())
+                if controls.target_ns is not None:
+                    continue
+                if not warned:
+                    self._warn_of_skipped()
+                    warned = True
+                if not self._loop:
+                    break
                 pacer.restart()
-                await self._play(pacer)
         except FeedError:
             self._state = "stalled"
             raise
         finally:
             if self._state == "live":
                 self._state = "ended"
+            controls.end()
 
-    async def _play(self, pacer: Pacer) -> None:
+    async def _play(self, pacer: Pacer, target_ns: int | None) -> None:
+        """Play one pass, from a time on if one is given; ends early when another is wanted."""
+        passed, controls = 0, self.controls
         async with aclosing(read_ahead(self._tape)) as blocks:
             async for block in blocks:
+                if controls.target_ns is not None:
+                    return
+                if target_ns is not None:
+                    first, _ = block.cut(target_ns, None)
+                    passed += first
+                    if first == len(block):
+                        continue
+                    self._arrive(pacer, passed)
+                    block, target_ns = block.slice(first, len(block)), None
                 await pacer.play(block)
+        if target_ns is not None and controls.target_ns is None:  # it is beyond the end
+            self._arrive(pacer, passed)
+
+    def _arrive(self, pacer: Pacer, passed: int) -> None:
+        pacer.restart(ticks=passed)
+        self.controls.arrive()
 
     def _warn_of_skipped(self) -> None:
         count = self._tape.skipped_rows

@@ -14,6 +14,7 @@ from typing import Final
 from feed.clock import Clock, SystemClock
 from feed.errors import SettingError
 from feed.sources.base import Publish, SourceState
+from feed.sources.controls import Alarm, Controls
 from feed.sources.market import Market
 from feed.sources.pace import NS_PER_S, Pacer, Position, Sleep
 from feed.symbols import SYMBOL_GRAMMAR, symbol_ok
@@ -89,6 +90,7 @@ class Simulate:
         name: as above.
         rate: as above, the default filled in.
         total: None; the market has no end.
+        controls: what may be done to it while it plays.
 
     Raises:
         SettingError: when a value is not allowed.
@@ -103,16 +105,19 @@ class Simulate:
         start_ns: int | None = None,
         name: str = "simulate",
         clock: Clock | None = None,
-        sleep: Sleep = asyncio.sleep,
+        sleep: Sleep | None = None,
     ) -> None:
         self.name = name
+        self.controls = Controls(1.0, seekable=False)
         self.total: int | None = None
         self._names = _checked(tuple(symbols))
         self.rate = _checked_rate(default_rate(len(symbols)) if rate is None else rate)
         self._seed = _checked_seed(seed)
         self._start_ns = start_ns
         self._clock = clock or SystemClock()
-        self._sleep = sleep
+        alarm = Alarm()
+        self._sleep = sleep or alarm.sleep
+        self.controls.on_change(alarm.ring)
         self._state: SourceState = "live"
         self._pacer: Pacer | None = None
 
@@ -122,7 +127,7 @@ class Simulate:
 
     @property
     def state(self) -> SourceState:
-        return self._state
+        return "paused" if self._state == "live" and self.controls.paused else self._state
 
     @property
     def position(self) -> Position:
@@ -132,7 +137,7 @@ class Simulate:
     async def run(self, publish: Publish) -> None:
         """Publish until cancelled: the market has no end."""
         self._state = "live"
-        self._pacer = Pacer(publish, speed=1.0, clock=self._clock, sleep=self._sleep)
+        self._pacer = Pacer(publish, controls=self.controls, clock=self._clock, sleep=self._sleep)
         try:
             await self._play(self._pacer)
         finally:

@@ -10,6 +10,7 @@ from feed.protocol.codec import encode
 from feed.protocol.messages import (
     Authenticate,
     Authenticated,
+    Epoch,
     ErrorMessage,
     Heartbeat,
     Notice,
@@ -250,3 +251,15 @@ def test_snapshots_and_the_state_of_sources_are_kept_and_another_epoch_ends_them
 def test_a_server_of_another_protocol_is_refused(talk: Talk) -> None:
     with pytest.raises(MessageError, match="the server speaks protocol 2, this client 1"):
         talk.hear(Welcome(2, "s", "e", 5, "none"))
+
+
+def test_a_new_numbering_forgets_positions_and_is_told(talk: Talk) -> None:
+    talk.follow("A")
+    talk.hear(quote(7), Snapshot("A", {"quotes": 7}))
+    epoch = Epoch("e9", "seek")
+    talk.hear(epoch, quote(1))
+    assert epoch in talk.told
+    assert talk.own.ledger.epoch == "e9"
+    assert talk.own.ledger.positions() == {"quotes": {"A": 1}}
+    assert talk.own.snapshots == {}
+    assert talk.own.stats.gaps == talk.own.stats.disorders == 0

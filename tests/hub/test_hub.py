@@ -69,3 +69,24 @@ def test_a_flush_of_one_cohort_leaves_the_others_pending() -> None:
     assert not two.taken
     world.hub.flush()
     assert two.taken == one.taken
+
+
+def test_a_new_numbering_keeps_the_newest_of_what_is_not_gone_as_its_first() -> None:
+    world = World()
+    world.publish(quote("A"), quote("B", bid=7), quote("B", bid=8), trade("A"), trade("B"))
+    transport = listener(world, b'{"type":"subscribe","symbols":["A"]}')
+    world.publish(quote("A"))
+    world.restart("A")
+    assert messages(transport)[-1]["seq"] == 2, "what was pending went out before"
+    gone, kept = (world.hub.last_values.snapshot(name, ["quotes"]) for name in "AB")
+    assert (gone.seqs, gone.quote, gone.trade, gone.session) == ({"quotes": 0}, None, None, None)
+    assert kept.seqs == {"quotes": 1}
+    assert kept.quote is not None
+    assert (kept.quote.seq, kept.quote.bid) == (1, 8)
+    assert kept.session is not None
+    stream = world.hub.index.find("quotes", "B")
+    assert stream is not None
+    assert [own.seq for own in world.hub.journal.since(stream, 1, 9) or ()] == [1]
+    world.publish(quote("A"), quote("B"))
+    assert world.hub.index.find("quotes", "A").seq == 1  # type: ignore[union-attr]
+    assert stream.seq == 2

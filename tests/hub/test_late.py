@@ -157,3 +157,18 @@ def test_a_late_publisher_gets_its_own_ticks_late() -> None:
     assert published["accepted"] == 1
     assert desk.publish(after_s=899) == []
     assert [own["seq"] for own in desk.publish(after_s=1)] == [1]
+
+
+def test_a_seek_of_the_live_feed_begins_a_new_numbering_here_too() -> None:
+    desk = Desk()
+    desk.late.receive(b'{"type":"subscribe","symbols":["A","B"],"channels":["quotes"]}')
+    desk.publish(quote("A"), quote("A"), quote("B"))
+    assert [own["seq"] for own in desk.publish(quote("A"), after_s=900)] == [1, 2, 1]
+    before = len(messages(desk.transport))
+    desk.world.restart("A")
+    desk.late.delivery.drain()
+    epoch, *snapshots = messages(desk.transport)[before:]
+    assert epoch["type"] == "epoch"
+    assert {own["symbol"]: own["seqs"]["quotes"] for own in snapshots} == {"A": 0, "B": 0}
+    assert [own["symbol"] for own in desk.publish(quote("A"))] == ["B"], "its newest is old enough"
+    assert [own["seq"] for own in desk.publish(quote("A"), after_s=900)] == [1]

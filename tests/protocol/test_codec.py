@@ -147,7 +147,7 @@ def test_an_unknown_type_is_told_the_known_ones(kind: str) -> None:
     error = refusal(b'{"type":%s,"id":9}' % kind.encode())
     assert error.code == codes.UNKNOWN_TYPE
     assert error.id == 9
-    assert "authenticate, ping, publish, subscribe, unsubscribe" in str(error)
+    assert "authenticate, notice, ping, publish, subscribe, unsubscribe" in str(error)
 
 
 @pytest.mark.parametrize(

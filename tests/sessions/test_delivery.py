@@ -34,6 +34,7 @@ class Ledger:
     """A client that holds the server to its rules, message by message."""
 
     def __init__(self) -> None:
+        self.epoch = ""
         self.own: set[tuple[str, str, int]] = set()
         self.position: dict[tuple[str, str], int] = {}
         self.subscribed: dict[str, list[str]] = {}
@@ -65,6 +66,11 @@ class Ledger:
                 stream = message["channel"], message["symbol"]
                 assert message["count"] == message["last_seq"] - message["first_seq"] + 1 > 0
                 self.advance(stream, message["first_seq"], message["last_seq"])
+            case "welcome" | "epoch" if message["epoch"] != self.epoch:
+                self.epoch = message["epoch"]
+                self.position.clear()
+                self.resumed_from.clear()
+                self.own.clear()
             case "quote" | "trade" | "bar" as kind:
                 stream = CHANNEL[kind], message["symbol"]
                 self.advance(stream, message["seq"], message["seq"])
@@ -132,6 +138,7 @@ actions = st.lists(
                 }
             ),
         ),
+        st.tuples(st.just("restart"), st.sampled_from(["", "A", "ABBC"])),
         st.tuples(st.just("room"), st.integers(0, 3000)),
         st.tuples(st.just("reconnect"), st.sampled_from(["adaptive", "all"])),
         st.tuples(st.sampled_from(["flush", "drain", "fire", "ping", "go on"]), st.none()),
@@ -176,7 +183,7 @@ class Run:
         ledger = self.ledger
         if ledger.acks >= len(self.returning):  # else it is cut off before it is back
             self.returning = ledger.subscribed
-        resume: dict[str, Any] = {"epoch": self.world.tickerplant.epoch}
+        resume: dict[str, Any] = {"epoch": ledger.epoch}
         for (channel, symbol), position in ledger.position.items():
             resume.setdefault(channel, {})[symbol] = position
         ledger.resumed_from = dict(ledger.position)
@@ -221,6 +228,9 @@ class Run:
                 self.tell(session, command)
             case "send":
                 self.send(detail[0], echo=detail[1])
+            case "restart":
+                self.world.restart(detail)
+                self.other.delivery.drain()  # its socket takes everything, and says so at once
             case "room":
                 self.transport.room = detail
             case "flush":

@@ -4,6 +4,7 @@ import pytest
 
 from feed.codes import CloseCode
 from feed.protocol.frames import Opcode
+from feed.protocol.messages import SourcePosition
 from feed.sessions.limits import Limits
 from feed.sessions.registry import BEATS
 from tests.fakes import FakeTransport, World, frames, messages, quote
@@ -144,3 +145,24 @@ def test_draining_says_that_nobody_is_welcome() -> None:
     world = World()
     own = world.registry
     assert [own.draining, own.drain(), own.draining] == [False, 0, True]
+
+
+def test_a_notice_reaches_every_session_in_turn() -> None:
+    world = World()
+    transports = opened(world, 20)
+    world.registry.announce("maintenance at 22:00")
+    assert len(world.timers) == BEATS
+    world.fire_timers()
+    for transport in transports:
+        notices = [own for own in messages(transport) if own["type"] == "notice"]
+        assert notices == [{"type": "notice", "message": "maintenance at 22:00"}]
+
+
+def test_heartbeats_tell_how_far_sources_have_come() -> None:
+    world = World()
+    [transport] = opened(world, 1)
+    world.registry._positions = lambda: {"replay": SourcePosition(7, 2.0, 5)}
+    for _ in range(BEATS):
+        world.registry.beat(lag_ms=0)
+    beat = messages(transport)[-1]
+    assert beat["positions"] == {"replay": {"ts_event": 7, "speed": 2.0, "ticks": 5}}

@@ -397,3 +397,59 @@ def test_mistakes_without_end_close_the_session_with_4500() -> None:
     desk.session.receive(b"{")
     assert desk.world.hub.metrics.sessions_closed == {4500: 1}
     assert messages(desk.transport)[-1]["reason"] == "3 commands in a row were refused"
+
+
+def test_a_new_numbering_is_told_and_then_the_snapshots_of_what_is_subscribed() -> None:
+    desk = Desk()
+    desk.tell(type="subscribe", symbols=["A", "B"], channels=["quotes"])
+    desk.publish(quote("A"), quote("A"))
+    before = len(messages(desk.transport))
+    desk.world.restart("A")
+    desk.session.delivery.drain()
+    epoch, *snapshots = messages(desk.transport)[before:]
+    now = desk.world.tickerplant.epoch
+    assert epoch == {"type": "epoch", "epoch": now, "reason": "seek"}
+    assert [(own["symbol"], own["seqs"]) for own in snapshots] == [
+        ("A", {"quotes": 0}),
+        ("B", {"quotes": 0}),
+    ]
+    assert [own["seq"] for own in desk.publish(quote("A"))] == [1]
+
+
+def test_a_resume_of_an_earlier_numbering_is_lost_as_a_whole() -> None:
+    desk = Desk()
+    old = desk.world.tickerplant.epoch
+    desk.publish(quote("A"), quote("A"))
+    desk.world.restart()
+    resume = {"epoch": old, "quotes": {"A": 1}}
+    answers = desk.tell(type="subscribe", symbols=["A"], channels=["quotes"], resume=resume)
+    [resumed] = [own for own in answers if own["type"] == "resumed"]
+    assert (resumed["from_seq"], resumed["to_seq"], resumed["complete"]) == (1, 1, False)
+
+
+def test_answers_that_are_owed_outlive_a_new_numbering() -> None:
+    desk = Desk()
+    desk.tell(type="subscribe", symbols=["A"], delivery="all")
+    before = len(messages(desk.transport))
+    desk.transport.room = 10
+    desk.world.publish(quote("A"), quote("A"))
+    desk.world.hub.flush()
+    desk.session.receive(b'{"type":"ping","id":1}')
+    desk.world.restart("A")
+    desk.transport.room = 1 << 20
+    desk.session.delivery.drain()
+    kinds = [own["type"] for own in messages(desk.transport)[before:]]
+    assert kinds == ["quote", "pong", "epoch", "snapshot"]
+
+
+def test_only_an_admin_tells_everybody_and_only_what_can_be_read() -> None:
+    desk = Desk()
+    [error] = desk.tell(type="notice", id=1, message="hello")
+    assert (error["code"], error["id"]) == ("not_entitled", 1)
+    desk.session.principal = Principal("boss", admin=True)
+    for text in ("", "a\nb", "x" * 1_001, 7):
+        [error] = desk.tell(type="notice", id=2, message=text)
+        assert (error["code"], error["id"]) == ("bad_message", 2)
+    desk.tell(type="notice", message="hello")
+    desk.world.fire_timers()
+    assert messages(desk.transport)[-1] == {"type": "notice", "message": "hello"}

@@ -1,0 +1,161 @@
+"""What may be done to a source while it plays: pause, resume, another speed, single steps, a seek.
+
+Whoever is in charge changes the controls; the player looks at them before every burst, and is woken
+when they change. A private replay would have controls of its own, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from feed.errors import SettingError
+
+FOREVER_S: Final = 3600.0
+"""How long a paused player sleeps; it is woken before."""
+
+
+class Controls:
+    """The wishes of whoever is in charge of one source.
+
+    Attributes:
+        speed: tape seconds per second; 0 is as fast as possible.
+        paused: whether nothing is to be published but steps.
+        steps: how many ticks are to be published nevertheless.
+        target_ns: where to go on from, or None.
+        seekable: whether it can go elsewhere at all.
+
+    Raises:
+        SettingError: the speed is not 0 or more.
+    """
+
+    def __init__(self, speed: float, *, seekable: bool) -> None:
+        check_speed(speed)
+        self.speed = speed
+        self.paused = False
+        self.steps = 0
+        self.target_ns: int | None = None
+        self.seekable = seekable
+        self._wake: Callable[[], None] = _nothing
+        self._restart: Callable[[], None] = _nothing
+        self._sought = asyncio.Event()
+        self._done = asyncio.Event()
+
+    def pause(self) -> None:
+        """Publish nothing more."""
+        self.paused, self.steps = True, 0
+        self._wake()
+
+    def resume(self) -> None:
+        """Go on where it was paused."""
+        self.paused, self.steps = False, 0
+        self._wake()
+
+    def play_at(self, speed: float) -> None:
+        """Go on at another speed.
+
+        Raises:
+            SettingError: it is no speed.
+        """
+        check_speed(speed)
+        self.speed = speed
+        self._wake()
+
+    def step(self, count: int) -> None:
+        """Publish so many ticks now, and pause."""
+        self.steps = count + (self.steps if self.paused else 0)
+        self.paused = True
+        self._done.clear()
+        self._wake()
+
+    def seek(self, ts_event: int) -> None:
+        """Go on from the first tick at or after a time, be it ahead or behind."""
+        self.target_ns = ts_event
+        self.steps = 0
+        self._sought.set()
+        self._done.clear()
+        self._wake()
+
+    async def sought(self) -> None:
+        """Wait until a seek is wanted."""
+        await self._sought.wait()
+
+    async def done(self) -> None:
+        """Wait until the last seek or step is done."""
+        await self._done.wait()
+
+    def on_arrival(self, restart: Callable[[], None]) -> None:
+        """Be told of each seek that is done, between two bursts: the next one is from elsewhere."""
+        self._restart = restart
+
+    # The player's side
+
+    def on_change(self, wake: Callable[[], None]) -> None:
+        """Have the player woken when something changes."""
+        self._wake = wake
+
+    def take_target(self) -> int | None:
+        """Give where to begin, once."""
+        target_ns, self.target_ns = self.target_ns, None
+        self._sought.clear()
+        return target_ns
+
+    def arrive(self) -> None:
+        """Tell that the next burst is from the position sought."""
+        self._restart()
+        if self.target_ns is None:
+            self._done.set()
+
+    def stepped(self, count: int) -> None:
+        """Tell that so many of the steps are done."""
+        self.steps = max(0, self.steps - count)
+        if not self.steps:
+            self._done.set()
+
+    def end(self) -> None:
+        """Tell that there is nothing left to play."""
+        self.stepped(self.steps)
+
+
+def controls_of(source: object) -> Controls | None:
+    """Give a source's controls, if it has any."""
+    return getattr(source, "controls", None)
+
+
+def _nothing() -> None:
+    """Do nothing, where nobody cares."""
+
+
+class Alarm:
+    """Sleeps that can be cut short."""
+
+    def __init__(self) -> None:
+        self._sleeping: asyncio.Future[None] | None = None
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, at most so long."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        loop = asyncio.get_running_loop()
+        self._sleeping = loop.create_future()
+        timer = loop.call_later(seconds, self.ring)
+        try:
+            await self._sleeping
+        finally:
+            timer.cancel()
+            self._sleeping = None
+
+    def ring(self) -> None:
+        """End the sleep, if there is one."""
+        if self._sleeping is not None and not self._sleeping.done():
+            self._sleeping.set_result(None)
+
+
+def check_speed(speed: float) -> None:
+    """Raise a SettingError for what is no speed."""
+    if not 0 <= speed < float("inf"):
+        raise SettingError(
+            "speed", f"must be 0 or more, was {speed:g} (0 means as fast as possible)"
+        )
