@@ -17,8 +17,10 @@ from typing import Any
 from feed.clock import SystemClock
 from feed.hub.cohort import Segment
 from feed.hub.hub import Hub
+from feed.hub.interval import Interval
 from feed.hub.pending import Target
 from feed.hub.steps import Pace, finish
+from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.hub.tickerplant import Tickerplant
 from feed.ticks import Quote, Tick
@@ -58,6 +60,9 @@ class Taker:
     def fall_behind(self, segment: Segment, sent: int) -> None:
         """Never happens to one that takes everything."""
         raise AssertionError("taking everything is never short")
+
+    def take_newest(self, interval: Interval, streams: list[Stream]) -> None:
+        """Never happens here."""
 
     def offer(self, segment: Segment) -> None:
         """Never happens either."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from feed.hub.interval import Interval
 from feed.hub.path import Pending
 from feed.hub.pending import Target, message_sizes
 from feed.hub.stream import Stream
@@ -92,6 +93,9 @@ class Member(Protocol):
     def offer(self, segment: Segment) -> None:
         """Keep a whole segment, as earlier bytes are still unsent."""
 
+    def take_newest(self, interval: Interval, streams: list[Stream]) -> None:
+        """Take the newest ticks of some streams that it takes at an interval."""
+
 
 class Cohort(Pending):
     """The pending ticks and the members of one set of subscriptions in one form.
@@ -100,17 +104,19 @@ class Cohort(Pending):
         subscriptions: what the members asked for.
         batched: whether several ticks travel in one message, as a JSON array.
         streams: those whose ticks go through what is pending.
-        latest: those the members take at an interval instead.
+        latest: those the members take at an interval instead, each with that.
+        intervals: by their length in ms.
     """
 
-    __slots__ = ("_behind", "_current", "latest", "streams", "subscriptions")
+    __slots__ = ("_behind", "_current", "intervals", "latest", "streams", "subscriptions")
 
     def __init__(self, subscriptions: Subscriptions, *, batched: bool) -> None:
         super().__init__(batched=batched)
         self.subscriptions = subscriptions
         # Dicts as sets: of a few items they take a quarter of the memory, for every idle session.
         self.streams: dict[Stream, None] = {}
-        self.latest: dict[Stream, None] = {}
+        self.latest: dict[Stream, Interval] = {}
+        self.intervals: dict[int, Interval] = {}
         self._behind: dict[Member, None] = {}
         self._current: dict[Member, Target] = {}
 
@@ -118,6 +124,14 @@ class Cohort(Pending):
     def members(self) -> int:
         """How many there are."""
         return len(self._current) + len(self._behind)
+
+    def everybody(self) -> list[Member]:
+        """Give whoever is a member at the moment."""
+        return [*self._current, *self._behind]
+
+    def has(self, member: Member) -> bool:
+        """Tell whether somebody is a member."""
+        return member in self._current or member in self._behind
 
     def join(self, member: Member, *, behind: bool) -> None:
         """Take a member in; what is pending is not the newcomer's and must have been flushed."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from feed.hub.cohort import Cohort
+from feed.hub.interval import Interval
 from feed.hub.steps import STEP, Pace, Steps
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscription, Subscriptions
@@ -33,6 +34,7 @@ class Index:
 
     Attributes:
         by_kind: streams that have ticked, by tick class and symbol, for the path of a tick.
+        woken: told when a cohort has something to take at an interval.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Index:
         opened: Callable[[Stream], None] = lambda stream: None,
         soon: Callable[[Callable[[], None]], None] = lambda call: call(),
     ) -> None:
+        self.woken: Callable[[Interval], None] = lambda interval: None
         self._opened = opened
         self._soon = soon
         self._ticked: dict[str, dict[str, Stream]] = {name: {} for name in CHANNELS}
@@ -81,7 +84,7 @@ class Index:
             self._ticked[channel][symbol] = stream
             self._opened(stream)
             for cohort in self._wildcards:
-                _attach(cohort, stream)
+                self._attach(cohort, stream)
         return stream
 
     @contextmanager
@@ -112,12 +115,12 @@ class Index:
             return
         for channel, pattern in cohort.subscriptions:
             if not is_wildcard(pattern):
-                _attach(cohort, self.stream(channel, pattern))
+                self._attach(cohort, self.stream(channel, pattern))
                 if pace():
                     yield
         for channel in {own.channel for own in cohort.subscriptions.wildcards}:
             for stream in list(self._ticked[channel].values()):
-                _attach(cohort, stream)
+                self._attach(cohort, stream)
                 if pace():
                     yield
         self._unfilled.pop(cohort, None)
@@ -146,7 +149,9 @@ class Index:
         for stream in streams:
             _detach(cohort, stream)
             if subscriptions.terms_for(stream):
-                _attach(cohort, stream)
+                self._attach(cohort, stream)
+            if stream in cohort.latest:  # it may have ticked at the interval before
+                cohort.latest[stream].tell(stream)
             self._forget_if_unused(stream)
 
     def drop_if_empty(self, cohort: Cohort) -> None:
@@ -167,40 +172,41 @@ class Index:
             if not self._dropped:
                 return
             cohort = self._dropped[0]
-            taken = cohort.streams or cohort.latest
-            if taken:
-                stream, _ = taken.popitem()
-                _let_go(cohort, stream)
+            stream = next(reversed(cohort.streams or cohort.latest), None)
+            if stream is not None:
+                _detach(cohort, stream)
                 self._forget_if_unused(stream)
             else:
                 self._dropped.popleft()
         self._soon(self._tidy)
+
+    def _attach(self, cohort: Cohort, stream: Stream) -> None:
+        terms = cohort.subscriptions.terms_of(stream.channel, stream.symbol)
+        if terms is None:
+            return
+        if terms.delivery != "latest":
+            cohort.streams[stream] = None
+            stream.cohorts[cohort] = None
+            stream.takers = None
+            return
+        interval = cohort.intervals.get(terms.interval_ms)
+        if interval is None:
+            interval = Interval(cohort, terms.interval_ms, lambda own: self.woken(own))
+            cohort.intervals[terms.interval_ms] = interval
+        cohort.latest[stream] = interval
+        stream.latest[cohort] = None
+        interval.ask([stream])
 
     def _forget_if_unused(self, stream: Stream) -> None:
         if stream.unused:
             self._named[stream.channel].pop(stream.symbol, None)
 
 
-def _attach(cohort: Cohort, stream: Stream) -> None:
-    terms = cohort.subscriptions.terms_of(stream.channel, stream.symbol)
-    if terms is None:
-        return
-    if terms.delivery == "latest":
-        cohort.latest[stream] = None
-        stream.latest[cohort] = None
-        return
-    cohort.streams[stream] = None
-    stream.cohorts[cohort] = None
-    stream.takers = None
-
-
 def _detach(cohort: Cohort, stream: Stream) -> None:
     cohort.streams.pop(stream, None)
-    cohort.latest.pop(stream, None)
-    _let_go(cohort, stream)
-
-
-def _let_go(cohort: Cohort, stream: Stream) -> None:
+    interval = cohort.latest.pop(stream, None)
+    if interval is not None:
+        interval.forget(stream)
     stream.cohorts.pop(cohort, None)
     stream.latest.pop(cohort, None)
     stream.takers = None

@@ -18,16 +18,16 @@ STEP: Final = 1_000
 
 
 class Pace:
-    """Counts pieces of work; calling it counts one, and tells whether it is others' turn now."""
+    """Counts pieces of work; calling it counts some, and tells whether it is others' turn now."""
 
     __slots__ = ("_left", "_step")
 
     def __init__(self, step: int | None = None) -> None:
         self._left = self._step = step or STEP
 
-    def __call__(self) -> bool:
-        self._left -= 1
-        if self._left:
+    def __call__(self, pieces: int = 1) -> bool:
+        self._left -= pieces
+        if self._left > 0:
             return False
         self._left = self._step
         return True

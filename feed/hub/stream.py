@@ -9,6 +9,7 @@ from feed.ticks import EVENT_CHANNELS, Tick
 
 if TYPE_CHECKING:
     from feed.hub.cohort import Cohort
+    from feed.hub.interval import Interval
 
 _NONE: Final[deque[bytes]] = deque(maxlen=0)
 _KEEP_NONE: Final = _NONE.append
@@ -26,10 +27,12 @@ class Stream:
         is_event: whether each tick counts (trades), or a newer one replaces it.
         cohorts: those that are owed each tick; kept by the index.
         latest: the cohorts that take its newest tick at an interval.
+        asked: those of their intervals that want to be told of the next tick.
         takers: `cohorts` as the path of a tick wants them; None when they have changed.
     """
 
     __slots__ = (
+        "asked",
         "channel",
         "cohorts",
         "is_event",
@@ -52,10 +55,15 @@ class Stream:
         self.is_event = channel in EVENT_CHANNELS
         self.cohorts: dict[Cohort, None] = {}
         self.latest: dict[Cohort, None] = {}
+        self.asked: dict[Interval, None] = {}
         self.takers: tuple[Cohort, ...] | None = ()
 
     def find_takers(self) -> tuple[Cohort, ...]:
-        """Make `takers` again: where many join or leave at once, once for the next tick."""
+        """Make `takers` again, with the next tick after something has changed, and tell of it."""
+        if self.asked:
+            asked, self.asked = self.asked, {}
+            for interval in asked:
+                interval.tell(self)
         self.takers = tuple(self.cohorts)
         return self.takers
 

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from feed.clock import Clock
 from feed.hub.cohort import Cohort, Segment
 from feed.hub.hub import Hub
+from feed.hub.interval import Interval
 from feed.hub.pending import Target, tick_frames
 from feed.hub.steps import Pace, Steps
 from feed.hub.stream import Stream
@@ -84,7 +85,6 @@ class Delivery:
         "_cohort",
         "_context",
         "_ended",
-        "_intervals_ms",
         "_overflow",
         "_own",
         "_positions",
@@ -109,7 +109,6 @@ class Delivery:
         self._overflow = overflow
         self._cohort: Cohort | None = None
         self._positions: dict[Stream, int] = {}
-        self._intervals_ms: tuple[int, ...] = ()
         self._ended = False
         self._own: OwnTicks | None = None
 
@@ -193,7 +192,15 @@ class Delivery:
         self._cohort = new
         if old is not None:
             old.leave(self)
+            self._take_along(old, new)
             hub.index.drop_if_empty(old)
+
+    def _take_along(self, old: Cohort, new: Cohort) -> None:
+        """Have the new cohort tell of what was not taken at the intervals of the old one."""
+        for stream in old.latest:
+            interval = new.latest.get(stream)
+            if interval is not None and stream.seq > self._positions.get(stream, 0):
+                interval.tell(stream)
 
     def owe(self, move: Move) -> None:
         """Account for what a move began, changed and ended, once it is acknowledged."""
@@ -208,8 +215,6 @@ class Delivery:
             self._owing().catch_up.add_snapshots(move.snapshots)
         if move.ended:
             self._end(move.ended)
-        for interval_ms in move.after.intervals_ms:
-            self._every(interval_ms)
 
     def resume(self, stream: Stream, first_seq: int | None) -> None:
         """Owe a stream from `first_seq` on, as far as the journal reaches back.
@@ -315,28 +320,15 @@ class Delivery:
     def _own_since(self, stream: Stream) -> int | None:
         return None if self._own is None else self._own.newest(stream)
 
-    # Delivery at an interval
-
-    def _every(self, interval_ms: int) -> None:
-        if interval_ms not in self._intervals_ms:
-            self._intervals_ms += (interval_ms,)
-            self._context.later(interval_ms / 1000, lambda: self._take_latest(interval_ms))
-
-    def _take_latest(self, interval_ms: int) -> None:
-        self._intervals_ms = tuple(own for own in self._intervals_ms if own != interval_ms)
-        if self._cohort is None or interval_ms not in self.subscriptions.intervals_ms:
-            return
-        due = [own for own in self._cohort.latest if self._interval_ms(own) == interval_ms]
-        for stream in due:
-            position = self._positions.setdefault(stream, 0)
-            if stream.seq > position:
-                self._owing().catch_up.add_newest(stream, position + 1)
-        self._every(interval_ms)
+    def take_newest(self, interval: Interval, streams: list[Stream]) -> None:
+        """Owe the newest ticks of some streams, as far as they are taken at that interval."""
+        latest = self._cohort.latest if self._cohort is not None else {}
+        for stream in streams:
+            if latest.get(stream) is interval:
+                position = self._positions.setdefault(stream, 0)
+                if stream.seq > position:
+                    self._owing().catch_up.add_newest(stream, position + 1)
         self.drain()
-
-    def _interval_ms(self, stream: Stream) -> int:
-        terms = self.subscriptions.terms_of(stream.channel, stream.symbol)
-        return terms.interval_ms if terms else 0
 
     # Bytes out
 
@@ -416,7 +408,7 @@ class Delivery:
         """Owe no tick any more."""
         self._ended = True
         self._overflow = _nothing  # it leads back to the session, and cycles are freed late
-        self._positions = {}  # timers may lead here for a while
+        self._positions = {}
         cohort, self._cohort = self._cohort, None
         if cohort is not None:
             cohort.leave(self)

@@ -9,6 +9,7 @@ from feed.hub.hub import Hub
 from feed.hub.late import LateHub
 from feed.hub.stream import Stream
 from feed.protocol.messages import Skipped
+from feed.sessions.intervals import Intervals
 from feed.sessions.limits import Limits
 
 
@@ -26,6 +27,7 @@ class Tier:
         self.clock = clock
         self.limits = limits
         self.later = later
+        hub.index.woken = Intervals(later, clock).wake
 
 
 class Tiers:

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.hub.cohort import Burst, Cohort, Segment
+from feed.hub.interval import Interval
 from feed.hub.path import fan_out
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
@@ -23,6 +24,9 @@ class Member(FakeTransport):
 
     def fall_behind(self, segment: Segment, sent: int) -> None:
         self.kept.append((segment, sent))
+
+    def take_newest(self, interval: Interval, streams: list[Stream]) -> None:
+        """Never happens here."""
 
     def offer(self, segment: Segment) -> None:
         self.kept.append((segment, 0))

@@ -33,6 +33,8 @@ class Member:
 
     def offer(self, segment: Any) -> None: ...
 
+    def take_newest(self, interval: Any, streams: Any) -> None: ...
+
 
 wishes = st.dictionaries(
     st.tuples(
@@ -60,6 +62,11 @@ def check_stream(index: Index, cohort: Cohort, stream: Stream) -> None:
     slow = terms is not None and terms.delivery == "latest"
     assert (stream in cohort.streams) == (cohort in stream.cohorts) == fast
     assert (stream in cohort.latest) == (cohort in stream.latest) == slow
+    if slow:  # either it will tell, or it has told
+        interval = cohort.latest[stream]
+        assert interval.interval_s == 0.25
+        assert interval in stream.asked or stream in interval.ticked
+    assert len(stream.asked) <= len(stream.latest)
     assert set(stream.takers or stream.find_takers()) == set(stream.cohorts)
 
 

@@ -158,13 +158,16 @@ def test_latest_sends_at_most_one_tick_per_interval_and_tells_what_it_skips() ->
     desk.tell(type="subscribe", symbols=["A"], delivery="latest", interval_ms=100)
     assert desk.publish(*(quote("A") for _ in range(5))) == []
     before = len(messages(desk.transport))
-    assert [delay_s for delay_s, _ in desk.world.timers] == [0.1]
+    assert [delay_s for delay_s, _ in desk.world.timers] == [0.0]  # nothing came for so long
     desk.world.fire_timers()
     skipped, newest = messages(desk.transport)[before:]
     assert (skipped["first_seq"], skipped["last_seq"], skipped["count"]) == (1, 4, 4)
     assert newest["seq"] == 5
+    assert desk.world.timers == []  # nothing newer, nothing to do
+    assert desk.publish(quote("A"), quote("A")) == []
+    assert [delay_s for delay_s, _ in desk.world.timers] == [0.1]
     desk.world.fire_timers()
-    assert len(messages(desk.transport)) == before + 2  # nothing newer, nothing sent
+    assert [own.get("seq") for own in messages(desk.transport)[before + 2 :]] == [None, 7]
 
 
 def test_latest_serves_a_symbol_that_appears_under_its_wildcard_later() -> None:
