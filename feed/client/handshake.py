@@ -80,7 +80,9 @@ def new_key() -> str:
 
 def accept_of(key: str) -> str:
     """Give the Sec-WebSocket-Accept that answers `key` (RFC 6455 4.2.2)."""
-    return base64.b64encode(hashlib.sha1(key.encode() + _ACCEPT_SALT).digest()).decode()
+    return base64.b64encode(
+        hashlib.sha1(key.encode() + _ACCEPT_SALT, usedforsecurity=False).digest()
+    ).decode()
 
 
 def request(address: Address, key: str) -> bytes:
