@@ -84,7 +84,7 @@ class Worker:
             FeedError: what it raised, or why the connection has ended.
         """
         if self.running:
-            with suppress(CancelledError, RuntimeError):  # it has just ended
+            with suppress(CancelledError):  # it has just ended
                 return asyncio.run_coroutine_threadsafe(_awaited(command), self._loop).result()
         raise self.failure or ConnectionFailed(CLOSED)
 
