@@ -54,10 +54,10 @@ def last_frame(quotes: Columns, trades: Columns) -> pd.DataFrame:
     return sides[0].join(sides[1], how="outer").sort_index()
 
 
-def last_rows(columns: Columns, rows: int) -> Columns:
-    """Give the last of the first so many rows of each symbol."""
+def last_rows(columns: Columns) -> Columns:
+    """Give the last row of each symbol."""
     newest = np.full(len(columns.names), -1)
-    newest[columns["symbol"][:rows]] = np.arange(rows)
+    newest[columns["symbol"]] = np.arange(len(columns))
     return columns.take(newest[newest >= 0])
 
 

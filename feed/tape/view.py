@@ -56,7 +56,8 @@ def open_view(*paths: str | PathLike[str], **options: Any) -> TapeView:
 class TapeView:
     """One tape, read into columns on first use; frames have the same columns as those of Live.
 
-    `seq` is what a feed that replays the tape once gives each tick, and `ts_out` is NaT.
+    `seq` is what a feed that replays the tape once gives each tick. `ts_out` is NaT, unless a feed
+    recorded it.
     """
 
     def __init__(
@@ -129,11 +130,10 @@ class TapeView:
         first_ns: int | None = None
         started_s, seqs = self._clock.monotonic_s(), Counter[tuple[type, str]]()
         for block in self._tape.blocks():
-            for tick in block.ticks(0, len(block)):
-                first_ns = tick.ts_event if first_ns is None else first_ns
+            for tick, due_ns in zip(block.ticks(0, len(block)), block.times.tolist(), strict=True):
+                first_ns = due_ns if first_ns is None else first_ns
                 if speed:
-                    due_s = started_s + (tick.ts_event - first_ns) / NS_PER_S / speed
-                    self._wait_until(due_s)
+                    self._wait_until(started_s + (due_ns - first_ns) / NS_PER_S / speed)
                 stream = type(tick), tick.symbol
                 seqs[stream] += 1
                 tick.seq, tick.ts_out = seqs[stream], self._clock.now_ns()
@@ -158,7 +158,7 @@ class TapeView:
 
     @staticmethod
     def _until(columns: Columns, at_ns: int) -> Columns:
-        return last_rows(columns, int(columns["ts_event"].searchsorted(at_ns, "right")))
+        return last_rows(columns.take(columns["ts_event"] <= at_ns))
 
 
 def _arrays(part: Part, ts_event: Times) -> Arrays:
@@ -168,7 +168,7 @@ def _arrays(part: Part, ts_event: Times) -> Arrays:
         "symbol": part.codes,
         "seq": np.zeros(rows, np.int64),
         "ts_event": ts_event if part.rows is None else ts_event[part.rows],
-        "ts_out": np.full(rows, UNKNOWN_NS),
+        "ts_out": part.columns.get("ts_out", np.full(rows, UNKNOWN_NS)),
     }
     for name, dtype in COLUMNS[part.kind].items():
         if name not in arrays:

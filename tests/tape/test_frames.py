@@ -89,13 +89,13 @@ def test_writing_to_a_frame_changes_no_other() -> None:
 
 def test_last_values_have_one_row_for_each_symbol() -> None:
     rings = Rings()
-    quotes, trades = (last_rows(own.columns, len(own)) for own in (rings.quotes, rings.trades))
+    quotes, trades = (last_rows(own.columns) for own in (rings.quotes, rings.trades))
     last = last_frame(quotes, trades)
     assert last.index.tolist() == ["A", "B", "C"]
     assert (last["bid"]["A"], last["price"]["A"]) == (1.5, 1.75)
     assert last["quote_ts_event"].isna().tolist() == [False, False, True]
     assert last["trade_ts_event"].dtype == "datetime64[ns, UTC]"
-    assert last_rows(rings.quotes.columns, 2)["seq"].tolist() == [1, 1]
+    assert last_rows(rings.quotes.columns)["seq"].tolist() == [2, 1]
 
 
 def test_bars_are_those_that_came_or_else_made_of_ticks() -> None:

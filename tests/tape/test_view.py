@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import feed
 from feed.errors import SettingError, TapeError
-from feed.tape.block import TickBlock
+from feed.tape.block import Part, TickBlock
 from feed.tape.options import TapeOptions
 from feed.tape.reader import open_tape
 from feed.tape.view import TapeView
@@ -128,6 +131,27 @@ def test_a_replay_gives_each_tick_at_its_time(mixed: Path) -> None:
     assert [own[2] for own in seen] == pytest.approx([0, 0, 0.5, 1.0, 1.5], abs=1e-6)
     assert [tick.ts_out for tick in tape.replay(speed=0)] == [clock.wall_ns] * 5
     assert clock.passed_s == pytest.approx(1.5)
+
+
+class Recorded:
+    """A tape that was played in a loop and recorded: its time goes back."""
+
+    def blocks(self) -> Iterator[TickBlock]:
+        times = np.array([20, 30, 10]) * 10**9
+        due = np.array([5, 6, 7]) * 10**9
+        columns = {"price": np.array([1.0, 2.0, 3.0]), "size": np.ones(3), "ts_out": due}
+        names = np.array(["A"], object)
+        part = Part(Trade, None, names, np.zeros(3, np.int32), columns)
+        yield TickBlock(times, (part,), due)
+
+
+def test_a_recording_may_go_back_in_time() -> None:
+    clock = Waits()
+    tape = TapeView(cast(Any, Recorded()), clock=clock, sleep=clock.sleep)
+    assert tape.trades["ts_out"].astype(int).tolist() == [5 * 10**9, 6 * 10**9, 7 * 10**9]
+    assert tape.as_of(25 * 10**9)["price"].tolist() == [3.0]
+    assert [tick.seq for tick in tape.replay()] == [1, 2, 3]
+    assert clock.passed_s == pytest.approx(2.0)
 
 
 def test_a_replay_begins_when_the_first_tick_is_asked_for(mixed: Path) -> None:
