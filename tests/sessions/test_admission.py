@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from feed.errors import AuthenticationError
 from feed.sessions.auth import Authority, Mode
@@ -13,7 +15,7 @@ from feed.sessions.entitlements import ANONYMOUS, Principal
 from feed.sessions.limits import Limits
 from feed.sessions.session import Session
 from feed.symbols import ALL_SYMBOLS, SymbolSet
-from tests.fakes import FakeTransport, World, messages, quote
+from tests.fakes import FakeTransport, World, messages, quote, trade
 
 NS = 1_000_000_000
 
@@ -214,3 +216,54 @@ def test_a_principal_has_so_many_sessions_at_a_time() -> None:
     third, transport = desk.open()
     third.receive(b'{"type":"authenticate","token":"desk-2"}')
     assert messages(transport)[-1]["type"] == "authenticated"
+
+
+PATTERNS = st.lists(st.sampled_from(["A", "B", "A*", "AB", "B*", "*", "b"]), max_size=4)
+CHANNELS = st.sets(st.sampled_from(["quotes", "trades"]), min_size=1)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["subscribe", "unsubscribe"]), PATTERNS, CHANNELS),
+        st.tuples(st.just("rights"), PATTERNS, CHANNELS),
+        st.tuples(st.just("ticks"), st.just([]), CHANNELS),
+        st.tuples(st.just("stop reading"), st.just([]), CHANNELS),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS, st.sampled_from(["adaptive", "all", "latest"]))
+def test_whatever_happens_no_tick_is_of_a_stream_that_is_not_entitled(
+    steps: list[tuple[str, list[str], set[str]]], delivery: str
+) -> None:
+    desk = Desk()
+    desk.tell(type="authenticate", token="desk-2")
+    read = len(messages(desk.transport))
+    for action, patterns, channels in steps:
+        if action == "rights":
+            desk.transport.room = 1 << 40
+            desk.session.delivery.drain()
+            desk.world.hub.flush()
+            new = replace(desk.desk_2, subscribe=SymbolSet(patterns), channels=frozenset(channels))
+            desk.register.known["desk-2"] = new
+            desk.patrol()
+            read = len(messages(desk.transport))
+        elif action == "ticks":
+            for symbol in ("A", "AB", "B", "b"):
+                desk.world.publish(quote(symbol), trade(symbol))
+            desk.world.hub.flush()
+            desk.world.fire_timers()
+        elif action == "stop reading":
+            desk.transport.room = 0
+        else:
+            fields = {"symbols": patterns, "channels": sorted(channels)}
+            more = {"delivery": delivery} if action == "subscribe" else {}
+            desk.session.receive(orjson.dumps({"type": action, **fields, **more}))
+        principal = desk.session.principal
+        for own in messages(desk.transport, torn=True)[read:]:
+            if own["type"] in ("quote", "trade"):
+                assert principal.may_subscribe(f"{own['type']}s", own["symbol"])
+            elif own["type"] == "snapshot":
+                assert own["symbol"] in principal.subscribe
+                assert "trade" not in own or "trades" in principal.channels
+                assert "quote" not in own or "quotes" in principal.channels
