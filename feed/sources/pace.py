@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -97,29 +98,30 @@ class Pacer:
         block is left when a seek is wanted.
         """
         row, ahead, controls = 0, Ahead(block), self._controls
+        times: list[int] = block.times.tolist()  # looked through at every wake-up
         while row < len(block) and controls.target_ns is None:
             if controls.paused != self._held or controls.speed != self._speed:
                 self._follow()
-            due = self._rows_due(block, row)
+            due = self._rows_due(times, row)
             if due <= row:
-                await self._wait_for(block, row)
+                await self._wait_for(times[row])
                 continue
-            self._lag_s = max(0.0, self._late_s(int(block.times[row])))
+            self._lag_s = max(0.0, self._late_s(times[row]))
             stop = min(due, row + BURST_TICKS)
             self._publish(ahead.take(stop))
             self._ts_event = int(block.ts_event[stop - 1])
             self._ticks += stop - row
             if self._held:
                 controls.stepped(stop - row)
-                self._anchor = self._clock.monotonic_s(), int(block.times[stop - 1])
+                self._anchor = self._clock.monotonic_s(), times[stop - 1]
             row = stop
             if stop < due or row == len(block):
                 await self._sleep(0)
             else:  # not at once, though by now something may be due: that would be one send a tick
-                await self._wait_for(block, row)
+                await self._wait_for(times[row])
 
-    async def _wait_for(self, block: TickBlock, row: int) -> None:
-        late_s = self._late_s(int(block.times[row]))
+    async def _wait_for(self, due_ns: int) -> None:
+        late_s = self._late_s(due_ns)
         await self._sleep(FOREVER_S if self._held else max(-late_s, MIN_SLEEP_S))
 
     def _follow(self) -> None:
@@ -136,18 +138,15 @@ class Pacer:
         passed_s = 0.0 if self._held else now_s - started_s
         return first_ns + math.floor(passed_s * self._speed * NS_PER_S)
 
-    def _rows_due(self, block: TickBlock, row: int) -> int:
+    def _rows_due(self, times: list[int], row: int) -> int:
         if self._held:
-            return min(row + self._controls.steps, len(block))
+            return min(row + self._controls.steps, len(times))
         if not self._speed:
-            return len(block)
+            return len(times)
         now_s = self._clock.monotonic_s()
         if self._anchor is None:
-            self._anchor = now_s, int(block.times[row])
-        due_ns = self._tape_ns(self._anchor, now_s)
-        if due_ns >= block.times[-1]:  # also keeps what is searched for within 64 bits
-            return len(block)
-        return int(block.times.searchsorted(due_ns, "right"))
+            self._anchor = now_s, times[row]
+        return bisect_right(times, self._tape_ns(self._anchor, now_s), row)
 
     def _late_s(self, ts_event: int) -> float:
         if self._anchor is None or self._held or not self._speed:  # is never late
