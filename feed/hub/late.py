@@ -113,18 +113,22 @@ class LateJournal(Journal):
 
     def first_seq(self, stream: Stream) -> int:
         """Give the oldest seq that is kept; the next one to come when nothing is."""
-        live = self._live.index.stream(stream.channel, stream.symbol)
+        live = self._live_stream(stream)
         return min(self._live.journal.first_seq(live), stream.seq + 1)
 
     def since(self, stream: Stream, first_seq: int, count: int) -> list[Tick] | None:
         """Give up to `count` ticks from `first_seq` on, in order; None when that one is gone."""
-        live = self._live.index.stream(stream.channel, stream.symbol)
+        live = self._live_stream(stream)
         return self._live.journal.since(live, first_seq, _left(stream, first_seq, count))
 
     def payloads(self, stream: Stream, first_seq: int, count: int) -> list[bytes] | None:
         """Give what `since` gives, as it is on the wire."""
-        live = self._live.index.stream(stream.channel, stream.symbol)
+        live = self._live_stream(stream)
         return self._live.journal.payloads(live, first_seq, _left(stream, first_seq, count))
+
+    def _live_stream(self, stream: Stream) -> Stream:
+        """Give the live stream; where there is none, the late one, which is as empty."""
+        return self._live.index.find(stream.channel, stream.symbol) or stream
 
 
 def _left(stream: Stream, first_seq: int, count: int) -> int:

@@ -137,7 +137,7 @@ class Registry:
         Args:
             principal: who it is, where that is known already.
         """
-        name = secrets.token_hex(4)
+        name = self._new_name()
         principal = principal or self.authority.newcomer
         session = Session(name, transport, self, principal, batched=batched)
         session.address = peer
@@ -230,6 +230,12 @@ class Registry:
         for session in self:
             if session.delivery.hub is hub and session.delivery.takes(stream):
                 session.send(notice)
+
+    def _new_name(self) -> str:
+        while True:
+            name = secrets.token_hex(4)
+            if name not in self._slots[int(name, 16) % BEATS]:
+                return name
 
     def _slot(self, session: Session) -> dict[str, Session]:
         return self._slots[int(session.name, 16) % BEATS]

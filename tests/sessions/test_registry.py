@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 
 from feed.codes import CloseCode
@@ -166,3 +168,11 @@ def test_heartbeats_tell_how_far_sources_have_come() -> None:
         world.registry.beat(lag_ms=0)
     beat = messages(transport)[-1]
     assert beat["positions"] == {"replay": {"ts_event": 7, "speed": 2.0, "ticks": 5}}
+
+
+def test_no_two_sessions_have_one_name() -> None:
+    world, names = World(), iter(["00000001", "00000001", "00000002"])
+    with patch("secrets.token_hex", lambda size: next(names)):
+        for _ in range(2):
+            world.registry.open(FakeTransport(), batched=False, peer="test")
+    assert len(world.registry) == 2
