@@ -22,7 +22,7 @@ FILES: Final = r"/([a-z][a-z-]*\.(?:js|css|svg))"
 
 POLICY: Final = (
     f"default-src 'none'; script-src 'self'; style-src 'self' {charts.STYLE}; img-src 'self'; "
-    "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
