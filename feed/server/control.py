@@ -16,6 +16,7 @@ from feed.protocol.describe import describe, explain
 from feed.server.access import require_admin
 from feed.server.exposition import Sources
 from feed.server.rest import NOT_FOUND, ApiHandler, Refused
+from feed.sessions.entitlements import Principal
 from feed.sessions.registry import Registry
 from feed.settings.parse import moment
 from feed.sources.base import Source
@@ -45,8 +46,8 @@ ALLOWED: Final = {
 }
 
 
-def shown(source: Source) -> dict[str, Any]:
-    """Give what is told of a source."""
+def shown(source: Source, principal: Principal) -> dict[str, Any]:
+    """Give what a principal is told of a source."""
     at = source.position
     return {
         "name": source.name,
@@ -56,7 +57,7 @@ def shown(source: Source) -> dict[str, Any]:
         "ts_event": at.ts_event,
         "ticks": at.ticks,
         "total": source.total,
-        "controllable": controls_of(source) is not None,
+        "controllable": principal.admin and controls_of(source) is not None,
     }
 
 
@@ -70,7 +71,7 @@ class SourcesHandler(ApiHandler):
 
     def get(self) -> None:
         """List them."""
-        self.say({"sources": [shown(own) for own in self.sources()]})
+        self.say({"sources": [shown(own, self.principal) for own in self.sources()]})
 
 
 class SourceHandler(ApiHandler):
@@ -83,7 +84,7 @@ class SourceHandler(ApiHandler):
 
     def get(self, name: str) -> None:
         """Show it."""
-        self.say(shown(self._find(name)))
+        self.say(shown(self._find(name), self.principal))
 
     async def post(self, name: str) -> None:
         """Do what the body says, and show what it is like then."""
@@ -98,7 +99,7 @@ class SourceHandler(ApiHandler):
         told = await _act(controls, wanted)
         if told:
             self.registry.announce(f"{source.name} {told}")
-        self.say(shown(source))
+        self.say(shown(source, self.principal))
 
     def _find(self, name: str) -> Source:
         for source in self.sources():

@@ -62,9 +62,13 @@ def test_sources_are_listed_with_what_they_do() -> None:
     assert status == 200
     assert told["sources"][0] == {
         "name": "replay", "state": "live", "kind": "tape", "speed": 1.0, "ts_event": 7,
-        "ticks": 5, "total": 9, "controllable": True,
+        "ticks": 5, "total": 9, "controllable": False,
     }  # fmt: skip
-    assert not told["sources"][1]["controllable"]
+
+
+def test_who_may_control_a_source_is_told_so() -> None:
+    _, told, _ = ask("/v1/sources")
+    assert [own["controllable"] for own in told["sources"]] == [True, False]
     assert ask("/v1/sources/replay")[1] == told["sources"][0]
 
 

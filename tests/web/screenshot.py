@@ -15,8 +15,10 @@ PICTURE: Final = ROOT / "docs" / "dashboard.png"
 NAMES: Final = (
     "AAPL,MSFT,NVDA,AMZN,GOOG,TSLA,IBM,BTC-USD,AMD,INTC,META,NFLX,ORCL,JPM,KO,XOM,ETH-USD,EUR/USD"
 )
-SPEED: Final = 60
-MINUTES: Final = 45
+MINUTES: Final = 40
+"""Of the tape, played fast up to the last seconds before the picture."""
+
+SPEEDS: Final = ("60", "1")
 
 
 def main(picture: Path, scheme: str = "dark") -> None:
@@ -26,13 +28,17 @@ def main(picture: Path, scheme: str = "dark") -> None:
         ticks = str(MINUTES * 60 * 80)
         market = ("--symbols", NAMES, "--ticks", ticks, "--rate", "80", "--seed", "7")
         assert run("simulate", "--out", str(tape), *market).returncode == 0
-        replay = ("--replay", str(tape), "--speed", str(SPEED))
+        replay = ("--replay", str(tape), "--anonymous-admin", "--heartbeat-interval-s", "1")
         with serving(folder, *replay) as feed, chromium() as browser:
             url = f"http://127.0.0.1:{feed.port}/?symbols={NAMES.replace('/', '%2F')}"
             page = Desk(browser, url, color_scheme=scheme)
             page.page.keyboard.press("3")
-            page.page.wait_for_timeout((MINUTES - 5) / SPEED * 60_000)
-            page.page.mouse.move(0, 0)
+            for speed in SPEEDS:
+                page.page.select_option("#playback .speed", speed)
+                page.wait_for_text("#sources", f"×{speed}")
+                page.page.wait_for_timeout(1000 * (17 if speed == "1" else MINUTES - 5))
+            page.page.keyboard.press("w")
+            page.page.evaluate("() => document.activeElement.blur()")
             page.page.screenshot(path=picture)
             page.close()
 

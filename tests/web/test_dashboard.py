@@ -313,3 +313,41 @@ def test_a_feed_that_asks_for_a_token_is_shown_one(desk: Open, tmp_path: Path) -
         assert page.symbols() == ["AAPL", "IBM"]
         assert key not in page.page.url
         assert key not in feed.log
+
+
+def test_an_admin_pauses_steps_speeds_and_seeks_and_everybody_else_has_no_bar(
+    desk: Open, tmp_path: Path
+) -> None:
+    tape = tmp_path / "tape.csv.gz"
+    market = ("--symbols", "AAPL", "--ticks", "60000", "--rate", "20", "--seed", "7")
+    assert run("simulate", "--out", str(tape), *market).returncode == 0
+    quick = ("--heartbeat-interval-s", "0.5")
+    position = "() => document.querySelector('#playback .position').textContent"
+    with serving(tmp_path, "--replay", str(tape), *quick, "--anonymous-admin") as feed:
+        page = desk(f"http://127.0.0.1:{feed.port}/?symbols=AAPL")
+        ticks(page, "AAPL")
+        page.wait("() => !document.querySelector('#playback').hidden")
+        page.page.keyboard.press("Space")
+        page.wait_for_text("#playback .toggle", "Resume")
+        page.wait_for_text("#sources", "paused")
+        before = page.page.evaluate(position)
+        page.page.click("[data-action=step]")
+        page.wait(f"before => ({position})() > before", before)
+        page.page.select_option("#playback .speed", "10")
+        page.wait_for_text("#sources", "×10")
+        page.page.fill("#playback .time", "14:50")
+        page.page.keyboard.press("Enter")
+        page.wait(f"() => ({position})() >= '2026-01-05 14:50'")
+        page.page.click("[data-action=toggle]")
+        page.wait("() => document.querySelector('#trades .time')?.textContent >= '14:50'")
+        assert page.text("[data-key=gaps]") == "0"
+        page.excuse(lambda text: "400" in text)
+        page.page.fill("#playback .time", "yesterday")
+        page.page.keyboard.press("Enter")
+        page.wait_for_text("#news", "time must be ISO 8601")
+        page.page.goto("about:blank")
+    with serving(tmp_path, "--replay", str(tape), *quick) as feed:
+        page = desk(f"http://127.0.0.1:{feed.port}/?symbols=AAPL")
+        page.wait_for_text("#sources", "×1")
+        ticks(page, "AAPL")
+        assert page.page.locator("#playback").is_hidden()
