@@ -70,6 +70,8 @@ def names(folder: Path) -> set[str]:
     """Give every name of our own that a scrape has, histograms without the endings."""
     world = busy()
     world.hub.metrics.requests[200] = 1
+    world.hub.metrics.refuse("bad_json")
+    world.hub.metrics.reload_failures["tls"] = 0
     sources = [StubSource("replay", "live")]
     recorder = Recorder(folder, lambda: "a")
     text, _ = Exposition(world.registry, lambda: sources, recorder).text("")
