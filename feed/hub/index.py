@@ -172,12 +172,16 @@ class Index:
             if not self._dropped:
                 return
             cohort = self._dropped[0]
-            stream = next(reversed(cohort.streams or cohort.latest), None)
-            if stream is not None:
-                _detach(cohort, stream)
-                self._forget_if_unused(stream)
+            if cohort.streams:
+                stream, _ = cohort.streams.popitem()
+            elif cohort.latest:
+                stream, interval = cohort.latest.popitem()
+                interval.forget(stream)
             else:
                 self._dropped.popleft()
+                continue
+            _let_go(cohort, stream)
+            self._forget_if_unused(stream)
         self._soon(self._tidy)
 
     def _attach(self, cohort: Cohort, stream: Stream) -> None:
@@ -207,6 +211,10 @@ def _detach(cohort: Cohort, stream: Stream) -> None:
     interval = cohort.latest.pop(stream, None)
     if interval is not None:
         interval.forget(stream)
+    _let_go(cohort, stream)
+
+
+def _let_go(cohort: Cohort, stream: Stream) -> None:
     stream.cohorts.pop(cohort, None)
     stream.latest.pop(cohort, None)
     stream.takers = None
