@@ -97,7 +97,7 @@ def joined_frame(parts: Sequence[Columns], kinds: Sequence[type]) -> pd.DataFram
 
 def times_of(ns: NDArray[Any]) -> pd.DatetimeIndex:
     """Give nanoseconds as times in UTC."""
-    return pd.DatetimeIndex(ns.view("M8[ns]"), copy=False).tz_localize("UTC")
+    return pd.DatetimeIndex(ns, dtype="datetime64[ns, UTC]", copy=False)
 
 
 def _frame(columns: Columns, arrays: dict[str, NDArray[Any]]) -> pd.DataFrame:
@@ -112,10 +112,11 @@ def _frame(columns: Columns, arrays: dict[str, NDArray[Any]]) -> pd.DataFrame:
 def _categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical:
     """Give symbols as categories in alphabetical order, so that groups come in it, too."""
     order = np.argsort(np.array(names, dtype=object))
-    ranks = np.empty(len(names), np.int32)
-    ranks[order] = np.arange(len(names), dtype=np.int32)
+    ranks = np.empty(len(names), np.min_scalar_type(-max(1, len(names))))  # as pandas would have it
+    ranks[order] = np.arange(len(names))
     categories = pd.Index([names[place] for place in order], dtype="str")
-    return pd.Categorical.from_codes(ranks[codes], categories, validate=False)
+    placed = ranks.take(codes, mode="clip") if len(names) else codes
+    return pd.Categorical.from_codes(placed, categories, validate=False)
 
 
 def _on_write_copied(shared: pd.DataFrame) -> pd.DataFrame:
