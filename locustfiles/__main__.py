@@ -15,6 +15,8 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import free_port
+
 HERE: Final = Path(__file__).resolve().parent
 RESULTS: Final = HERE.parent / "build" / "load"
 SCENARIOS: Final = (
@@ -98,7 +100,9 @@ def locust(
     command += ["--spawn-rate", str(max(1, options.users / 5)), "--only-summary"]
     command += ["--csv", str(prefix), "--html", f"{prefix}.html", "--loglevel", "WARNING"]
     if options.processes > 1:
+        port = str(free_port())
         command += ["--processes", str(options.processes)]
+        command += ["--master-bind-port", port, "--master-port", port]
     return subprocess.run(
         [*command, *options.locust], stdout=subprocess.PIPE, text=True, cwd=HERE.parent, check=False
     )

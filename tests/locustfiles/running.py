@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.machine import free_port
 from tests.integration.running import ROOT, environment
 
 LIMIT_S = 50.0
@@ -21,6 +22,12 @@ def installed() -> None:
     """Skip a test where there is no Locust."""
     if importlib.util.find_spec("locust") is None:
         pytest.skip("the extra 'load' is not installed")
+
+
+def own_master() -> list[str]:
+    """Give the options that let a run with processes meet at a port of its own."""
+    port = str(free_port())
+    return ["--master-bind-port", port, "--master-port", port]
 
 
 @dataclass
@@ -55,6 +62,7 @@ class Running:
         file = ROOT / "locustfiles" / f"{scenario}.py"
         command = [sys.executable, "-m", "locust", "-f", str(file), "--headless", "-H", url]
         command += ["-u", str(users), "-r", "100", "-t", f"{SECONDS}s", "--only-summary"]
+        command += own_master()
         self.process = subprocess.Popen(
             [*command, "--csv", str(prefix), *options],
             stdout=subprocess.PIPE,

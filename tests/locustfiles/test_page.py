@@ -13,11 +13,12 @@ import pytest
 from locustfiles.__main__ import SCENARIOS, arguments
 from locustfiles.tally import FAULTS
 from tests.integration.running import ROOT, environment, serving
-from tests.locustfiles.running import LIMIT_S, installed
+from tests.locustfiles.running import LIMIT_S, installed, own_master
 
 PAGE = (ROOT / "docs" / "LOAD.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^locust (-f locustfiles/.* --headless .*)$", PAGE, re.M)
 BRIEFLY = ("-u", "3", "-t", "5s", "--delayed-ms", "60000")
+GOOD = "good: every seq is accounted for, and every threshold is kept"
 HOST = "ws://127.0.0.1:8080"
 
 
@@ -57,18 +58,7 @@ def test_commands_run(command: str, tmp_path: Path) -> None:
         words = shlex.split(command.replace(HOST, feed.url))
         words[1] = str(ROOT / words[1])
         done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "locust",
-                *words,
-                "-u",
-                "3",
-                "-t",
-                "3s",
-                "--delayed-ms",
-                "60000",
-            ],
+            [sys.executable, "-m", "locust", *words, *BRIEFLY, *own_master()],
             capture_output=True,
             text=True,
             timeout=LIMIT_S,
@@ -76,5 +66,5 @@ def test_commands_run(command: str, tmp_path: Path) -> None:
             env=environment(),
         )
     verdict = [line for line in done.stdout.splitlines() if line.startswith(("bad", "good"))]
-    assert verdict == ["good: every seq is accounted for, and every threshold is kept"]
+    assert verdict == [GOOD], done.stdout + done.stderr
     assert done.returncode == 0
