@@ -148,6 +148,9 @@ def checkout(tmp_path: Path) -> Path:
     root.mkdir()
     for each in ("run", "setup.cfg", "pyproject.toml"):
         shutil.copy(ROOT / each, root)
+    compiled = Path("feed/hub/_path.c")
+    (root / compiled).parent.mkdir(parents=True)
+    shutil.copy(ROOT / compiled, root / compiled)
     (tmp_path / "bin").mkdir()
     for each in COMMANDS_OF_RUN:
         found = shutil.which(each)
@@ -220,14 +223,17 @@ def test_run_without_arguments_serves_and_with_them_passes_them_on(checkout: Pat
     assert _run_script(checkout, "tail", "A B", "*").stdout == "feed tail A B *\n"
 
 
-def test_run_installs_again_only_when_the_settings_changed(checkout: Path) -> None:
+@pytest.mark.parametrize("changing", ["setup.cfg", "feed/hub/_path.c"])
+def test_run_installs_again_only_when_what_it_builds_from_changed(
+    checkout: Path, changing: str
+) -> None:
     calls = _half_installed(checkout)
     first, second = _run_script(checkout), _run_script(checkout)
     assert "setting up" in first.stderr
     assert second.stderr == ""
     assert _installs(calls) == 1
-    with (checkout / "setup.cfg").open("a") as file:
-        file.write("# changed\n")
+    with (checkout / changing).open("a") as file:
+        file.write("\n")
     _run_script(checkout)
     assert _installs(calls) == 2
 

@@ -188,22 +188,30 @@ static int note_short(PyObject **shorts, PyObject *member, Py_ssize_t taken) {
     return failed;
 }
 
-static PyObject *pending_send(Pending *own, PyObject *targets) {
-    if (!PyDict_Check(targets)) return PyErr_SetString(PyExc_TypeError, "targets must be a dict"), NULL;
-    if (put_together(own) < 0) return NULL;
+/* Send what is owed to every target; `shorts` gets those that took less. */
+static int send_to(Pending *own, PyObject *targets, Py_ssize_t *total, PyObject **shorts) {
+    if (!PyDict_Check(targets)) return PyErr_SetString(PyExc_TypeError, "targets must be a dict"), -1;
+    if (put_together(own) < 0) return -1;
     Parcel parcel = {.bytes = (char *)buffer.bytes, .size = buffer.size};
-    PyObject *member, *target, *shorts = NULL;
+    PyObject *member, *target;
     int failed = 0;
     for (Py_ssize_t at = 0; !failed && PyDict_Next(targets, &at, &member, &target);) {
         Py_INCREF(member), Py_INCREF(target);
         Py_ssize_t taken = hand(&parcel, target);
-        if (taken != parcel.size) failed = taken == -2 || note_short(&shorts, member, taken) < 0;
+        if (taken != parcel.size) failed = taken == -2 || note_short(shorts, member, taken) < 0;
         Py_DECREF(member), Py_DECREF(target);
     }
     Py_XDECREF(parcel.copy);
     let_go();
-    if (failed) return Py_XDECREF(shorts), NULL;
-    return Py_BuildValue("nN", parcel.total, shorts ? shorts : PyTuple_New(0));
+    *total += parcel.total;
+    return failed ? -1 : 0;
+}
+
+static PyObject *pending_send(Pending *own, PyObject *targets) {
+    Py_ssize_t total = 0;
+    PyObject *shorts = NULL;
+    if (send_to(own, targets, &total, &shorts) < 0) return Py_XDECREF(shorts), NULL;
+    return Py_BuildValue("nN", total, shorts ? shorts : PyTuple_New(0));
 }
 
 static PyMethodDef pending_methods[] = {
@@ -235,6 +243,7 @@ static PyTypeObject PendingType = {
 
 enum { SYMBOL, SEQ, TS_OUT, TICK_SLOTS };
 enum { STREAM_SEQ, LAST, KEEP, TAKERS, IS_EVENT, STREAM_SLOTS };
+enum { CURRENT, BEHIND };
 enum { KINDS = 8 };
 
 typedef struct {
@@ -244,7 +253,8 @@ typedef struct {
 
 static const char *tick_slots[] = {"symbol", "seq", "ts_out", NULL};
 static const char *stream_slots[] = {"seq", "last", "keep", "takers", "is_event", NULL};
-static Layout tick_layouts[KINDS], stream_layout;
+static const char *cohort_slots[] = {"current", "behind", NULL};
+static Layout tick_layouts[KINDS], stream_layout, cohort_layout;
 
 static int read_layout(Layout *layout, PyTypeObject *type, const char **names) {
     for (int i = 0; names[i]; i++) {
@@ -268,14 +278,22 @@ static Layout *layout_of(PyObject *tick) {
     return layout;
 }
 
-static int is_stream(PyObject *stream) {
-    if (stream_layout.type == NULL && read_layout(&stream_layout, Py_TYPE(stream), stream_slots) < 0) return 0;
-    if (stream_layout.type == Py_TYPE(stream)) return 1;
-    return PyErr_SetString(PyExc_TypeError, "not a stream"), 0;
+static int is_of(Layout *layout, PyObject *object, const char **names) {
+    if (layout->type == NULL && read_layout(layout, Py_TYPE(object), names) < 0) return 0;
+    if (layout->type == Py_TYPE(object)) return 1;
+    return PyErr_Format(PyExc_TypeError, "not a %s", layout->type->tp_name), 0;
+}
+
+static int is_stream(PyObject *stream) { return is_of(&stream_layout, stream, stream_slots); }
+
+static int is_cohort(PyObject *cohort) {
+    if (PyObject_TypeCheck(cohort, &PendingType)) return is_of(&cohort_layout, cohort, cohort_slots);
+    return PyErr_SetString(PyExc_TypeError, "not a cohort"), 0;
 }
 
 #define SLOT(object, layout, name) (*(PyObject **)((char *)(object) + (layout)->at[name]))
 #define OF_STREAM(stream, name) SLOT(stream, &stream_layout, name)
+#define OF_COHORT(cohort, name) SLOT(cohort, &cohort_layout, name)
 
 /* The path of a tick */
 
@@ -387,9 +405,36 @@ static PyObject *fan_out(PyObject *module, PyObject *args) {
     return begun;
 }
 
+/* Send one cohort what is pending; `left` gets it where somebody is behind or took less. */
+static int send_one(PyObject *cohort, long long *ticks, Py_ssize_t *total, PyObject *left) {
+    if (!is_cohort(cohort)) return -1;
+    Pending *own = (Pending *)cohort;
+    PyObject *current = OF_COHORT(cohort, CURRENT), *behind = OF_COHORT(cohort, BEHIND), *shorts = NULL;
+    if (!own->count) return 0;
+    if (!PyDict_Check(current) || !PyDict_Check(behind)) return PyErr_SetString(PyExc_TypeError, "members must be dicts"), -1;
+    *ticks += (long long)own->count * (PyDict_GET_SIZE(current) + PyDict_GET_SIZE(behind));
+    if (send_to(own, current, total, &shorts) < 0) return Py_XDECREF(shorts), -1;
+    if (shorts == NULL && !PyDict_GET_SIZE(behind)) return empty(own), 0;
+    PyObject *entry = Py_BuildValue("ON", cohort, shorts ? shorts : PyTuple_New(0));
+    int failed = entry ? PyList_Append(left, entry) : -1;
+    Py_XDECREF(entry);
+    return failed;
+}
+
+static PyObject *send_out(PyObject *module, PyObject *owed) {
+    if (!PyList_Check(owed)) return PyErr_SetString(PyExc_TypeError, "cohorts must be a list"), NULL;
+    long long ticks = 0;
+    Py_ssize_t total = 0;
+    PyObject *left = PyList_New(0);
+    for (Py_ssize_t i = 0; left && i < PyList_GET_SIZE(owed); i++)
+        if (send_one(PyList_GET_ITEM(owed, i), &ticks, &total, left) < 0) Py_CLEAR(left);
+    return left ? Py_BuildValue("LnN", ticks, total, left) : NULL;
+}
+
 static PyMethodDef functions[] = {
     {"stamp", stamp, METH_VARARGS, "Number a burst per stream, stamp it, and give each tick's stream."},
     {"keep", keep, METH_VARARGS, "Keep a burst; give the ticks that somebody hears, their streams, and the events."},
+    {"send_out", send_out, METH_O, "Send cohorts what is pending; give ticks, bytes, and the cohorts that still hold it."},
     {"fan_out", fan_out, METH_VARARGS, "Keep each payload and owe it to its takers; give those that owed nothing before."},
     {NULL},
 };

@@ -14,7 +14,6 @@ from feed.hub.path import Pending
 from feed.hub.pending import Target, message_sizes
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
-from feed.metrics import Metrics
 from feed.ticks import Tick
 
 
@@ -106,9 +105,11 @@ class Cohort(Pending):
         streams: those whose ticks go through what is pending.
         latest: those the members take at an interval instead, each with that.
         intervals: by their length in ms.
+        current: the members that keep up, each with where its bytes go.
+        behind: the others.
     """
 
-    __slots__ = ("_behind", "_current", "intervals", "latest", "streams", "subscriptions")
+    __slots__ = ("behind", "current", "intervals", "latest", "streams", "subscriptions")
 
     def __init__(self, subscriptions: Subscriptions, *, batched: bool) -> None:
         super().__init__(batched=batched)
@@ -117,54 +118,52 @@ class Cohort(Pending):
         self.streams: dict[Stream, None] = {}
         self.latest: dict[Stream, Interval] = {}
         self.intervals: dict[int, Interval] = {}
-        self._behind: dict[Member, None] = {}
-        self._current: dict[Member, Target] = {}
+        self.behind: dict[Member, None] = {}
+        self.current: dict[Member, Target] = {}
 
     @property
     def members(self) -> int:
         """How many there are."""
-        return len(self._current) + len(self._behind)
+        return len(self.current) + len(self.behind)
 
     def everybody(self) -> list[Member]:
         """Give whoever is a member at the moment."""
-        return [*self._current, *self._behind]
+        return [*self.current, *self.behind]
 
     def has(self, member: Member) -> bool:
         """Tell whether somebody is a member."""
-        return member in self._current or member in self._behind
+        return member in self.current or member in self.behind
 
     def join(self, member: Member, *, behind: bool) -> None:
         """Take a member in; what is pending is not the newcomer's and must have been flushed."""
         if behind:
-            self._behind[member] = None
+            self.behind[member] = None
         else:
-            self._current[member] = member.target
+            self.current[member] = member.target
 
     def leave(self, member: Member) -> None:
         """Let a member go; asking twice is fine."""
-        self._current.pop(member, None)
-        self._behind.pop(member, None)
+        self.current.pop(member, None)
+        self.behind.pop(member, None)
 
     def caught_up(self, member: Member) -> None:
         """Put a member whose outbox has drained back among those served by direct sends."""
-        self._behind.pop(member, None)
-        self._current[member] = member.target
+        self.behind.pop(member, None)
+        self.current[member] = member.target
 
-    def flush(self, burst: Burst, metrics: Metrics) -> None:
-        """Send what is pending to every member, and count it."""
-        metrics.ticks_out += self.count * (len(self._current) + len(self._behind))
-        size, short = self.send(self._current)
-        metrics.bytes_out += size
-        if short or self._behind:
-            self._keep(Segment(self, burst), short)
+    def keep(self, burst: Burst, short: Sequence[tuple[Member, int]]) -> None:
+        """Let members keep what is pending: those that were behind, and those that took too little.
+
+        Args:
+            short: the latter, with how many bytes each took; -1 is a socket that failed.
+        """
+        segment = Segment(self, burst)
         self.clear()
-
-    def _keep(self, segment: Segment, short: Sequence[tuple[Member, int]]) -> None:
-        for member in list(self._behind):
+        for member in list(self.behind):
             member.offer(segment)
         for member, taken in short:
-            del self._current[member]
-            self._behind[member] = None
+            del self.current[member]
+            self.behind[member] = None
             # A socket that failed is written to once more, as it knows what to do then.
             sent = taken if taken >= 0 else member.write(segment.buffer)
             member.fall_behind(segment, sent)

@@ -16,7 +16,7 @@ from feed.hub.cohort import Burst, Cohort
 from feed.hub.index import Index
 from feed.hub.journal import Journal
 from feed.hub.last_values import LastValues
-from feed.hub.path import fan_out, keep
+from feed.hub.path import fan_out, keep, send_out
 from feed.hub.stream import Stream
 from feed.metrics import Metrics
 from feed.protocol.codec import encode_ticks, pack_tick
@@ -110,12 +110,17 @@ class Hub:
         """Send every cohort what is pending; touches only the cohorts of streams that ticked."""
         self._scheduled = False
         owed, self._owed = self._owed, []
-        for cohort in owed:
-            if cohort.count:
-                cohort.flush(self._burst, self.metrics)
+        self._send(owed)
         self._burst = Burst()
 
     def flush_cohort(self, cohort: Cohort) -> None:
         """Send one cohort what is pending, before somebody joins or leaves it."""
         if cohort.count:
-            cohort.flush(self._burst, self.metrics)
+            self._send([cohort])
+
+    def _send(self, owed: list[Cohort]) -> None:
+        ticks, size, left = send_out(owed)
+        self.metrics.ticks_out += ticks
+        self.metrics.bytes_out += size
+        for cohort, short in left:
+            cohort.keep(self._burst, short)

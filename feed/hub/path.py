@@ -8,7 +8,7 @@ each.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +17,7 @@ from feed.protocol.frames import text_frame
 from feed.ticks import Tick
 
 if TYPE_CHECKING:
-    from feed.hub.cohort import Cohort
+    from feed.hub.cohort import Cohort, Member
     from feed.hub.stream import Stream
 
 
@@ -87,7 +87,31 @@ def fan_out(payloads: list[bytes], streams: list[Stream]) -> list[Cohort]:
     return begun
 
 
-IN_PYTHON: Final = (pending.Pending, stamp, keep, fan_out)
+def send_out(
+    owed: list[Cohort],
+) -> tuple[int, int, list[tuple[Cohort, Sequence[tuple[Member, int]]]]]:
+    """Send cohorts what is pending for them, once, and let it go where everybody took it.
+
+    Returns:
+        The ticks that were handed over and the bytes that sockets took, and the cohorts that still
+        hold what was pending because a member is behind or took less: with those that took less.
+    """
+    ticks = size = 0
+    left: list[tuple[Cohort, Sequence[tuple[Member, int]]]] = []
+    for cohort in owed:
+        if not cohort.count:
+            continue
+        ticks += cohort.count * cohort.members
+        taken, short = cohort.send(cohort.current)
+        size += taken
+        if short or cohort.behind:
+            left.append((cohort, short))
+        else:
+            cohort.clear()
+    return ticks, size, left
+
+
+IN_PYTHON: Final = (pending.Pending, stamp, keep, fan_out, send_out)
 """All of it in Python, whatever is used."""
 
 if TYPE_CHECKING:
@@ -96,7 +120,7 @@ else:
     Pending = pending.Pending
     if not os.environ.get("FEED_PURE_PYTHON"):
         with suppress(ImportError):
-            from feed.hub._path import Pending, fan_out, keep, stamp
+            from feed.hub._path import Pending, fan_out, keep, send_out, stamp
 
 IN_C: Final[bool] = Pending is not pending.Pending
 """Whether what is used is compiled."""

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from feed.hub import path
+from feed.hub.cohort import Cohort
 from feed.hub.index import Index
 from feed.hub.stream import Stream
+from feed.hub.subscriptions import Subscriptions
 from feed.protocol.codec import pack_tick
 from feed.ticks import Tick
 from tests.fakes import frames, quote, trade
@@ -23,10 +25,11 @@ class Path(NamedTuple):
     stamp: Any
     keep: Any
     fan_out: Any
+    send_out: Any
 
 
 IN_PYTHON = Path(*path.IN_PYTHON)
-IN_C = Path(path.Pending, path.stamp, path.keep, path.fan_out)
+IN_C = Path(path.Pending, path.stamp, path.keep, path.fan_out, path.send_out)
 both = pytest.mark.parametrize("own", [IN_PYTHON] + ([IN_C] if path.IN_C else []))
 compiled = pytest.mark.skipif(not path.IN_C, reason="needs the compiled module")
 
@@ -117,6 +120,24 @@ def test_takers_that_have_changed_are_found_again(own: Path) -> None:
     assert pending.payloads() == [b"x", b"y"]
 
 
+def test_cohorts_keep_what_somebody_did_not_take() -> None:
+    def target(room: int) -> Callable[[bytes], int]:
+        return lambda buffer: min(room, len(buffer))
+
+    cohorts: list[Any] = [Cohort(Subscriptions(), batched=False) for _ in range(4)]
+    whole, short, late, _ = cohorts
+    whole.current = {"a": target(99), "b": target(99)}
+    short.current = {"c": target(1), "d": target(99)}
+    late.current, late.behind = {"e": target(99)}, {"f": None}
+    for cohort in (whole, short, late):
+        path.fan_out([b"x"], [stream_with(cohort)])
+    ticks, size, left = path.send_out(cohorts)
+    assert (ticks, size) == (6, 0)
+    told: list[Any] = [(cohort, list(who)) for cohort, who in left]
+    assert told == [(short, [("c", 1)]), (late, [])]
+    assert [cohort.count for cohort in cohorts] == [0, 1, 1, 0]
+
+
 @both
 def test_each_tick_has_its_stream(own: Path) -> None:
     with pytest.raises(ValueError, match=r"stream|zip"):
@@ -149,6 +170,9 @@ def test_what_is_in_c_refuses_what_it_cannot_read() -> None:
         lambda: IN_C.stamp([1], {int: {}}, None, 5),
         lambda: IN_C.stamp([quote()], {}, None, 5),
         lambda: IN_C.stamp([quote("A")], {type(quote()): {"A": 7}}, None, 5),
+        lambda: IN_C.send_out([pending]),
+        lambda: IN_C.send_out([quote()]),
+        lambda: IN_C.send_out(()),
         lambda: pending.send([1]),  # type: ignore[arg-type]
     ]
     for call in calls:
