@@ -68,6 +68,11 @@ class Stream:
         return self.takers
 
     @property
+    def ticked(self) -> bool:
+        """Whether it ever had a tick, be it in an earlier numbering."""
+        return self.seq > 0 or self.recent is not _NONE
+
+    @property
     def unused(self) -> bool:
         """Whether it has neither a tick nor a subscriber."""
         return not (self.seq or self.cohorts or self.latest)

@@ -150,7 +150,7 @@ class Subscriptions:
 
     def terms_for(self, stream: Stream) -> Terms | None:
         """Give the terms of a stream as it is now: a wildcard takes it from its first tick on."""
-        if stream.seq or (stream.channel, stream.symbol) in self._terms:
+        if stream.ticked or (stream.channel, stream.symbol) in self._terms:
             return self.terms_of(stream.channel, stream.symbol)
         return None
 

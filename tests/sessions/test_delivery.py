@@ -35,7 +35,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.epoch = ""
-        self.own: set[tuple[str, str, int]] = set()
+        self.own: set[tuple[str, str, str, int]] = set()
         self.position: dict[tuple[str, str], int] = {}
         self.subscribed: dict[str, list[str]] = {}
         self.resumed_from: dict[tuple[str, str], int] = {}
@@ -70,12 +70,13 @@ class Ledger:
                 self.epoch = message["epoch"]
                 self.position.clear()
                 self.resumed_from.clear()
-                self.own.clear()
             case "quote" | "trade" | "bar" as kind:
                 stream = CHANNEL[kind], message["symbol"]
                 self.advance(stream, message["seq"], message["seq"])
                 if stream not in self.resumed_from:
-                    assert (*stream, message["seq"]) not in self.own, "its own tick was sent back"
+                    assert (self.epoch, *stream, message["seq"]) not in self.own, (
+                        "its own tick was sent back"
+                    )
 
     def give_up_resumes(self) -> None:
         """Forget the resumes of streams that were subscribed again, and are not any more."""
@@ -207,8 +208,9 @@ class Run:
         def noted(publisher: Principal, offered: list[Any]) -> Receipt:
             receipt = publish(publisher, offered)
             if not echo:
-                names = ((CHANNEL_OF[type(tick)], tick.symbol, tick.seq) for tick in receipt.ticks)
-                self.ledger.own.update(names)
+                epoch = self.world.tickerplant.epoch
+                for tick in receipt.ticks:
+                    self.ledger.own.add((epoch, CHANNEL_OF[type(tick)], tick.symbol, tick.seq))
             return receipt
 
         finish(self.session)

@@ -456,3 +456,12 @@ def test_only_an_admin_tells_everybody_and_only_what_can_be_read() -> None:
     desk.tell(type="notice", message="hello")
     desk.world.fire_timers()
     assert messages(desk.transport)[-1] == {"type": "notice", "message": "hello"}
+
+
+def test_a_wildcard_keeps_a_stream_through_a_new_numbering() -> None:
+    desk = Desk()
+    desk.publish(quote("A"))
+    desk.world.restart("A")
+    desk.tell(type="subscribe", symbols=["*", "A"], channels=["quotes"])
+    desk.tell(type="unsubscribe", symbols=["A"])
+    assert [own["seq"] for own in desk.publish(quote("A"))] == [1]
