@@ -110,7 +110,11 @@ class Members:
     def move(self, which: int, wish: Subscriptions) -> None:
         cohort = self.joined[which % len(self.joined)][1]
         held = cohort.subscriptions
-        touched = [own for own in {*held, *wish} if held.terms_of(*own) != wish.terms_of(*own)]
+        touched = [
+            own
+            for own in {*held, *wish}
+            if (own in held) != (own in wish) or held.terms_of(*own) != wish.terms_of(*own)
+        ]
         if self.index.may_alter(cohort, wish, touched):
             self.index.alter(cohort, wish, [self.index.stream(*own) for own in touched])
         else:
