@@ -68,7 +68,8 @@ def test_a_crowd_cut_at_once_leaves_nothing_behind(
 ) -> None:
     market = ("--simulate", "50", "--rate", str(RATE), "--seed", "1")
     bounds = ("--journal-ticks-per-stream", "10", "--send-buffer-bytes", "16384")
-    with serving(tmp_path, *market, *bounds) as feed, client(feed, batch=True) as bystander:
+    pings = ("--commands-per-s", "1000000")
+    with serving(tmp_path, *market, *bounds, *pings) as feed, client(feed, batch=True) as bystander:
         bystander.subscribe("S000")
         slowest_pong_ms(bystander, 1.0)
         before_kib = feed.resident_kib
