@@ -19,6 +19,7 @@ from tests.web.test_restarts import free_port, keeping
 Open = Callable[..., Desk]
 NAMES = ("AAPL", "IBM", "MSFT", "NVDA")
 EVIL = "<img src=x onerror=alert(1)>"
+STATUS_IS = "() => document.querySelector('#status').textContent === %s"
 
 
 @pytest.fixture(scope="module")
@@ -238,10 +239,10 @@ def test_a_halt_is_marked_with_its_reason_and_its_end_is_not(desk: Open, tmp_pat
         page.wait("() => document.querySelector('tr.halted .mark')?.textContent === 'halted'")
         assert page.symbols() == ["IBM", "AAPL"]
         assert page.page.locator("tr.halted").count() == 1
-        assert page.text("#status") == f"halted: {EVIL}"
+        page.wait(STATUS_IS % json.dumps(f"halted: {EVIL}"))
         publish(url, {"type": "status", "symbol": "IBM", "status": "trading"})
         page.wait("() => !document.querySelector('tr.halted')")
-        assert page.text("#status") == ""
+        page.wait(STATUS_IS % '""')
 
 
 def test_a_server_that_is_killed_is_waited_for_and_what_was_missed_is_accounted_for(
