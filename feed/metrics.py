@@ -7,6 +7,7 @@ the state of the feed (sessions, journal, ticks by channel) is not counted here 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,7 +41,7 @@ class Metrics:
 
     Attributes:
         ticks_in: ticks published into the hub.
-        ticks_out: ticks handed to sessions, each delivery counted.
+        ticks_out: ticks handed to sessions, each delivery counted, by channel.
         bytes_out: bytes that sockets of sessions took.
         encodings: ticks that were encoded because somebody listened.
         conflated: ticks that sessions were told they skipped.
@@ -57,7 +58,7 @@ class Metrics:
     """
 
     ticks_in: int = 0
-    ticks_out: int = 0
+    ticks_out: Counter[str] = field(default_factory=Counter)
     bytes_out: int = 0
     encodings: int = 0
     conflated: int = 0

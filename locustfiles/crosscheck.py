@@ -79,6 +79,8 @@ def _counts(text: str) -> Counts | None:
         for sample in family.samples:
             if sample.name == "feed_session_closes_total":
                 closes[int(sample.labels["code"])] = int(sample.value)
+            elif sample.name == "feed_ticks_out_total":
+                values[sample.name] = values.get(sample.name, 0) + sample.value  # of each channel
             elif not sample.labels:
                 values[sample.name] = sample.value
     try:

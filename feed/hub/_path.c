@@ -405,6 +405,14 @@ static PyObject *fan_out(PyObject *module, PyObject *args) {
     return begun;
 }
 
+enum { QUOTES, TRADES, BARS, STATUS, CHANNELS };
+
+/* A payload begins with {"type":" and the name of its kind. */
+static int channel_of(PyObject *payload) {
+    char kind = PyBytes_GET_SIZE(payload) > 9 ? PyBytes_AS_STRING(payload)[9] : 0;
+    return kind == 'q' ? QUOTES : kind == 't' ? TRADES : kind == 'b' ? BARS : STATUS;
+}
+
 /* Send one cohort what is pending; `left` gets it where somebody is behind or took less. */
 static int send_one(PyObject *cohort, long long *ticks, Py_ssize_t *total, PyObject *left) {
     if (!is_cohort(cohort)) return -1;
@@ -412,7 +420,8 @@ static int send_one(PyObject *cohort, long long *ticks, Py_ssize_t *total, PyObj
     PyObject *current = OF_COHORT(cohort, CURRENT), *behind = OF_COHORT(cohort, BEHIND), *shorts = NULL;
     if (!own->count) return 0;
     if (!PyDict_Check(current) || !PyDict_Check(behind)) return PyErr_SetString(PyExc_TypeError, "members must be dicts"), -1;
-    *ticks += (long long)own->count * (PyDict_GET_SIZE(current) + PyDict_GET_SIZE(behind));
+    Py_ssize_t members = PyDict_GET_SIZE(current) + PyDict_GET_SIZE(behind);
+    for (uint32_t i = 0; i < own->count; i++) ticks[channel_of(own->items[i])] += members;
     if (send_to(own, current, total, &shorts) < 0) return Py_XDECREF(shorts), -1;
     if (shorts == NULL && !PyDict_GET_SIZE(behind)) return empty(own), 0;
     PyObject *entry = Py_BuildValue("ON", cohort, shorts ? shorts : PyTuple_New(0));
@@ -423,12 +432,12 @@ static int send_one(PyObject *cohort, long long *ticks, Py_ssize_t *total, PyObj
 
 static PyObject *send_out(PyObject *module, PyObject *owed) {
     if (!PyList_Check(owed)) return PyErr_SetString(PyExc_TypeError, "cohorts must be a list"), NULL;
-    long long ticks = 0;
+    long long ticks[CHANNELS] = {0};
     Py_ssize_t total = 0;
     PyObject *left = PyList_New(0);
     for (Py_ssize_t i = 0; left && i < PyList_GET_SIZE(owed); i++)
-        if (send_one(PyList_GET_ITEM(owed, i), &ticks, &total, left) < 0) Py_CLEAR(left);
-    return left ? Py_BuildValue("LnN", ticks, total, left) : NULL;
+        if (send_one(PyList_GET_ITEM(owed, i), ticks, &total, left) < 0) Py_CLEAR(left);
+    return left ? Py_BuildValue("(LLLL)nN", ticks[QUOTES], ticks[TRADES], ticks[BARS], ticks[STATUS], total, left) : NULL;
 }
 
 static PyMethodDef functions[] = {

@@ -21,7 +21,7 @@ from feed.hub.stream import Stream
 from feed.metrics import Metrics
 from feed.protocol.codec import encode_ticks, pack_tick
 from feed.symbols import SymbolSet
-from feed.ticks import Tick, Trade
+from feed.ticks import CHANNELS, Tick, Trade
 
 
 class Hub:
@@ -120,7 +120,8 @@ class Hub:
 
     def _send(self, owed: list[Cohort]) -> None:
         ticks, size, left = send_out(owed)
-        self.metrics.ticks_out += ticks
+        for channel, count in zip(CHANNELS, ticks, strict=True):
+            self.metrics.ticks_out[channel] += count
         self.metrics.bytes_out += size
         for cohort, short in left:
             cohort.keep(self._burst, short)

@@ -98,7 +98,7 @@ class LateHub(Hub):
     def _hand_over_counts(self) -> None:
         """Count deliveries with those of the live hub; ticks in were counted there already."""
         own, total, self.metrics = self.metrics, self._live.metrics, Metrics()
-        total.ticks_out += own.ticks_out
+        total.ticks_out.update(own.ticks_out)
         total.bytes_out += own.bytes_out
         total.encodings += own.encodings
         total.conflated += own.conflated

@@ -8,6 +8,7 @@ each.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -89,27 +90,35 @@ def fan_out(payloads: list[bytes], streams: list[Stream]) -> list[Cohort]:
 
 def send_out(
     owed: list[Cohort],
-) -> tuple[int, int, list[tuple[Cohort, Sequence[tuple[Member, int]]]]]:
+) -> tuple[tuple[int, ...], int, list[tuple[Cohort, Sequence[tuple[Member, int]]]]]:
     """Send cohorts what is pending for them, once, and let it go where everybody took it.
 
     Returns:
-        The ticks that were handed over and the bytes that sockets took, and the cohorts that still
-        hold what was pending because a member is behind or took less: with those that took less.
+        The ticks that were handed over, of each of `CHANNELS`, and the bytes that sockets took; and
+        the cohorts that still hold what was pending because a member is behind or took less: with
+        those that took less.
     """
-    ticks = size = 0
+    ticks, size = [0, 0, 0, 0], 0
     left: list[tuple[Cohort, Sequence[tuple[Member, int]]]] = []
     for cohort in owed:
         if not cohort.count:
             continue
-        ticks += cohort.count * cohort.members
+        members = cohort.members
+        # A payload, framed or not, begins with {"type":" and the type.
+        kinds = [own[(at := own.find(b'":"') + 3) : at + 1] for own in cohort.items]
+        for kind, count in Counter(kinds).items():
+            ticks[_PLACES.get(kind, 3)] += count * members
         taken, short = cohort.send(cohort.current)
         size += taken
         if short or cohort.behind:
             left.append((cohort, short))
         else:
             cohort.clear()
-    return ticks, size, left
+    return tuple(ticks), size, left
 
+
+_PLACES: Final = {b"q": 0, b"t": 1, b"b": 2, b"s": 3}
+"""The place of a tick's channel, by the first letter of its type."""
 
 IN_PYTHON: Final = (pending.Pending, stamp, keep, fan_out, send_out)
 """All of it in Python, whatever is used."""

@@ -67,7 +67,8 @@ class Exposition(Collector):
             ticks[stream.channel] += stream.seq
             streams[stream.channel] += 1
         yield _counter("ticks_in", "ticks numbered", ticks, "channel")
-        yield _counter("ticks_out", "ticks handed to sessions", metrics.ticks_out)
+        handed = dict.fromkeys(CHANNELS, 0) | metrics.ticks_out
+        yield _counter("ticks_out", "ticks handed to sessions", handed, "channel")
         yield _counter("ticks_encoded", "ticks encoded, as somebody listened", metrics.encodings)
         yield _counter("ticks_conflated", "ticks that skipped notices told", metrics.conflated)
         yield _counter("bytes_out", "bytes that sockets of sessions took", metrics.bytes_out)

@@ -46,7 +46,7 @@ def flush(cohort: Cohort, burst: Burst) -> int:
     ticks, _, left = send_out([cohort])
     for own, short in left:
         own.keep(burst, short)
-    return ticks
+    return sum(ticks)
 
 
 @given(st.integers(1, 40), st.booleans(), st.integers(0, 6000))

@@ -143,7 +143,7 @@ def test_deliveries_are_counted_with_the_live_ones() -> None:
     desk.tell(type="subscribe", symbols=["A"])
     desk.publish(quote("A"))
     desk.publish(after_s=900)
-    assert desk.world.hub.metrics.ticks_out == 1
+    assert desk.world.hub.metrics.ticks_out.total() == 1
     assert desk.world.hub.metrics.ticks_in == 1
     assert isinstance(desk.late.delivery.hub, LateHub)
 

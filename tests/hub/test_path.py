@@ -15,7 +15,7 @@ from feed.hub.cohort import Cohort
 from feed.hub.index import Index
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
-from feed.protocol.codec import pack_tick
+from feed.protocol.codec import encode, pack_tick
 from feed.ticks import Tick
 from tests.fakes import frames, quote, trade
 
@@ -126,13 +126,13 @@ def test_cohorts_keep_what_somebody_did_not_take() -> None:
 
     cohorts: list[Any] = [Cohort(Subscriptions(), batched=False) for _ in range(4)]
     whole, short, late, _ = cohorts
-    whole.current = {"a": target(99), "b": target(99)}
-    short.current = {"c": target(1), "d": target(99)}
+    whole.current = {"a": target(999), "b": target(999)}
+    short.current = {"c": target(1), "d": target(999)}
     late.current, late.behind = {"e": target(99)}, {"f": None}
-    for cohort in (whole, short, late):
-        path.fan_out([b"x"], [stream_with(cohort)])
+    for cohort, payload in ((whole, encode(trade())), (short, encode(trade())), (late, b"x")):
+        path.fan_out([payload], [stream_with(cohort)])
     ticks, size, left = path.send_out(cohorts)
-    assert (ticks, size) == (6, 0)
+    assert (ticks, size) == ((0, 4, 0, 2), 0)
     told: list[Any] = [(cohort, list(who)) for cohort, who in left]
     assert told == [(short, [("c", 1)]), (late, [])]
     assert [cohort.count for cohort in cohorts] == [0, 1, 1, 0]

@@ -14,7 +14,8 @@ from locustfiles.tally import Tally
 
 PAGE = """\
 # TYPE feed_ticks_out_total counter
-feed_ticks_out_total 7.0
+feed_ticks_out_total{channel="quotes"} 5.0
+feed_ticks_out_total{channel="trades"} 2.0
 # TYPE feed_bytes_out_total counter
 feed_bytes_out_total 1000.0
 # TYPE feed_ticks_conflated_total counter

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 import feed
 from feed.metrics import SECONDS
 from feed.server.exposition import Exposition
+from feed.ticks import CHANNELS
 from tests.fakes import FakeTransport, World, quote, trade
 from tests.server.local import answer, request, serving
 from tests.server.test_probes import StubSource
@@ -50,7 +51,8 @@ def test_a_scrape_tells_what_the_feed_did(accept: str) -> None:
     assert found["feed_ticks_in_total", "quotes"] == 3
     assert found["feed_ticks_in_total", "trades"] == 1
     assert found["feed_ticks_in_total", "bars"] == 0
-    assert found["feed_ticks_out_total", ""] == 6
+    handed = [found["feed_ticks_out_total", channel] for channel in CHANNELS]
+    assert (sum(handed), handed[3]) == (6, 0)
     assert found["feed_ticks_encoded_total", ""] == 3
     assert found["feed_sessions", ""] == 2
     assert found["feed_sessions_behind", ""] == 1
