@@ -162,7 +162,8 @@ class Cohort(Pending):
         for member in list(self.behind):
             member.offer(segment)
         for member, taken in short:
-            del self.current[member]
+            if self.current.pop(member, None) is None:  # it has left meanwhile
+                continue
             self.behind[member] = None
             # A socket that failed is written to once more, as it knows what to do then.
             sent = taken if taken >= 0 else member.write(segment.buffer)

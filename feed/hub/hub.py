@@ -110,7 +110,7 @@ class Hub:
         """Send every cohort what is pending; touches only the cohorts of streams that ticked."""
         self._scheduled = False
         owed, self._owed = self._owed, []
-        self._send(owed)
+        self._send(list(dict.fromkeys(owed)))  # who was flushed alone meanwhile is there twice
         self._burst = Burst()
 
     def flush_cohort(self, cohort: Cohort) -> None:

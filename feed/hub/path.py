@@ -91,7 +91,10 @@ def fan_out(payloads: list[bytes], streams: list[Stream]) -> list[Cohort]:
 def send_out(
     owed: list[Cohort],
 ) -> tuple[tuple[int, ...], int, list[tuple[Cohort, Sequence[tuple[Member, int]]]]]:
-    """Send cohorts what is pending for them, once, and let it go where everybody took it.
+    """Send cohorts what is pending for them, and let it go where everybody took it.
+
+    Args:
+        owed: each once, as those that are left over keep what was sent until they are told.
 
     Returns:
         The ticks that were handed over, of each of `CHANNELS`, and the bytes that sockets took; and

@@ -90,3 +90,20 @@ def test_a_new_numbering_keeps_the_newest_of_what_is_not_gone_as_its_first() -> 
     world.publish(quote("A"), quote("B"))
     assert world.hub.index.find("quotes", "A").seq == 1  # type: ignore[union-attr]
     assert stream.seq == 2
+
+
+def test_a_cohort_that_was_flushed_by_itself_meanwhile_is_sent_each_tick_once() -> None:
+    world = World()
+    transport = FakeTransport()
+    session = world.registry.open(transport, batched=False, peer="test")
+    session.receive(b'{"type":"subscribe","symbols":["A"],"channels":["quotes"],"snapshot":false}')
+    [cohort] = [own for own in world.hub.index.cohorts if own.members and len(own.subscriptions)]
+    transport.taken.clear()
+    world.publish(quote())
+    world.hub.flush_cohort(cohort)
+    world.publish(quote(), quote())
+    transport.room = 0
+    world.hub.flush()
+    transport.room = 1 << 40
+    session.delivery.drain()
+    assert [own["seq"] for own in messages(transport)] == [1, 2, 3]
