@@ -311,6 +311,7 @@ def test_a_feed_that_asks_for_a_token_is_shown_one(desk: Open, tmp_path: Path) -
         page.page.keyboard.press("Enter")
         ticks(page, "AAPL")
         page.wait("() => document.querySelectorAll('#trades tr').length > 1")
+        page.wait("() => document.querySelectorAll('#watch tr[data-symbol]').length === 2")
         assert page.symbols() == ["AAPL", "IBM"]
         assert key not in page.page.url
         assert key not in feed.log
