@@ -17,6 +17,8 @@ from feed.door import addresses_of, authority_of, gate_of, limits_of, tell_delay
 from feed.errors import ListenError
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
+from feed.hub.intake import Intake
+from feed.hub.rows import Rows
 from feed.hub.stream import Stream
 from feed.hub.tickerplant import Tickerplant, new_epoch
 from feed.protocol.messages import SourcePosition
@@ -25,7 +27,7 @@ from feed.server.lifecycle import Server
 from feed.sessions.registry import Registry
 from feed.sessions.requests import Universe
 from feed.settings import Settings
-from feed.sources.base import Publish, Source
+from feed.sources.base import Source
 from feed.sources.controls import controls_of
 from feed.sources.ingest import Ingest
 from feed.sources.pace import NS_PER_S
@@ -192,22 +194,22 @@ class Node:
                 task.result()
 
     async def _feed(self, source: Source) -> None:
-        bars = BarBuilder()
-        tickerplant, controls = self._tickerplant, controls_of(source)
-
-        def publish(ticks: list[Any]) -> None:
-            tickerplant.publish(bars.extend(ticks))
+        intake = Intake(
+            self._tickerplant,
+            self.hub,
+            None if self._state or self._recorder else self._take_rows,
+            brings_bars=getattr(source, "brings_bars", False),
+        )
+        controls = controls_of(source)
 
         def restart() -> None:
-            nonlocal bars
-            bars = BarBuilder()  # bars that are open belong to where it was
+            intake.restart()
             self._begin_epoch(source)
 
         if controls is not None:
             controls.on_arrival(restart)
-        has_bars = getattr(source, "brings_bars", False)
         while True:
-            await source.run(cast(Publish, tickerplant.publish if has_bars else publish))
+            await source.run(intake.publish)
             log.info("source %s ended", source.name)
             if controls is None or not controls.seekable:
                 return
@@ -247,6 +249,12 @@ class Node:
             self._recorder.append(ticks)
         begun_s = perf_counter()
         self.hub.receive(ticks, streams)
+        self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
+
+    def _take_rows(self, rows: Rows, start: int, stop: int) -> None:
+        """Stamp rows and hand them on, where nobody but the hub wants them."""
+        begun_s = perf_counter()
+        self.hub.receive_rows(rows, start, stop, self._clock.now_ns())
         self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
 
     async def _keep_state(self) -> None:

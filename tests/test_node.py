@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from feed.errors import SettingError, SourceError, TapeError
 from feed.node import Node, _first_of, declared, sources_of
 from feed.settings import Settings
 from feed.sources.base import Publish
-from feed.ticks import Bar
-from tests.fakes import quote, trade
+from feed.tape.block import TickBlock, block_of
+from feed.tape.slices import Slices
+from feed.ticks import Bar, Trade
 
 TAPE = "ts_event,symbol,price,size\n" + "".join(
     f"{1_700_000_000_000_000_000 + at * 400_000_000},AAA,{10 + at},1\n" for at in range(5)
@@ -49,10 +51,11 @@ class FakeSource:
         self.name = name
         self.symbols = symbols
         self.fails = fails
-        self.ticks: list[Any] = []
+        self.block: TickBlock | None = None
 
     async def run(self, publish: Publish) -> None:
-        publish(self.ticks)
+        if self.block is not None:
+            publish(Slices(self.block).take(len(self.block)))
         if self.fails is not None:
             raise self.fails
 
@@ -124,12 +127,13 @@ def test_a_source_that_fails_ends_the_node_with_its_error(tape: Path) -> None:
 def test_ticks_of_a_source_enter_the_hub_numbered_and_with_their_bars(tape: Path) -> None:
     node = Node(settings(replay=(str(tape),), speed=0.0))
     source = FakeSource("own", None)
-    second_ns = 1_000_000_000
-    source.ticks = [trade("A", ts_event=5), trade("A", ts_event=second_ns), quote("B")]
+    codes, prices = np.array([0, 0, 1]), np.array([1.0, 1.0, 2.0])
+    times_ns = np.array([5, 1_000_000_000, 1_000_000_000])
+    source.block = block_of(Trade, times_ns, ["A", "B"], codes, {"price": prices})
     node.sources = [source]
     run(node, stop=True)
     assert node.hub.index.find("trades", "A").seq == 2  # type: ignore[union-attr]
-    assert node.hub.index.find("quotes", "B").seq == 1  # type: ignore[union-attr]
+    assert node.hub.index.find("trades", "B").seq == 1  # type: ignore[union-attr]
     bar = node.hub.index.find("bars", "A").last  # type: ignore[union-attr]
     assert isinstance(bar, Bar)
     assert (bar.interval, bar.trades) == ("1s", 1)

@@ -4,13 +4,10 @@
  * and the same tests run on both.
  *
  * What a cohort is owed is noted by reference: frames are put together in one buffer for all
- * cohorts, which stays in the processor's cache and is read from there by `send`. Attributes of ticks
- * and streams are slots (T_OBJECT_EX members), and are read and set where their descriptors say. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+ * cohorts, which stays in the processor's cache and is read from there by `send`. */
+#include "_path.h"
 #include <structmember.h>
 #include <errno.h>
-#include <stdint.h>
 #include <sys/socket.h>
 
 #ifndef MSG_NOSIGNAL
@@ -241,20 +238,15 @@ static PyTypeObject PendingType = {
 
 /* Slots */
 
-enum { SYMBOL, SEQ, TS_OUT, TICK_SLOTS };
-enum { STREAM_SEQ, LAST, KEEP, TAKERS, IS_EVENT, STREAM_SLOTS };
+enum { SYMBOL, SEQ, TS_OUT };
 enum { CURRENT, BEHIND };
 enum { KINDS = 8 };
 
-typedef struct {
-    PyTypeObject *type;
-    Py_ssize_t at[STREAM_SLOTS];
-} Layout;
-
 static const char *tick_slots[] = {"symbol", "seq", "ts_out", NULL};
-static const char *stream_slots[] = {"seq", "last", "keep", "takers", "is_event", NULL};
+static const char *stream_slots[] = {"seq", "newest", "keep", "takers", "is_event", NULL};
 static const char *cohort_slots[] = {"current", "behind", NULL};
-static Layout tick_layouts[KINDS], stream_layout, cohort_layout;
+static Layout tick_layouts[KINDS], cohort_layout;
+Layout stream_layout;
 
 static int read_layout(Layout *layout, PyTypeObject *type, const char **names) {
     for (int i = 0; names[i]; i++) {
@@ -278,21 +270,19 @@ static Layout *layout_of(PyObject *tick) {
     return layout;
 }
 
-static int is_of(Layout *layout, PyObject *object, const char **names) {
+int is_of(Layout *layout, PyObject *object, const char **names) {
     if (layout->type == NULL && read_layout(layout, Py_TYPE(object), names) < 0) return 0;
     if (layout->type == Py_TYPE(object)) return 1;
     return PyErr_Format(PyExc_TypeError, "not a %s", layout->type->tp_name), 0;
 }
 
-static int is_stream(PyObject *stream) { return is_of(&stream_layout, stream, stream_slots); }
+int is_stream(PyObject *stream) { return is_of(&stream_layout, stream, stream_slots); }
 
 static int is_cohort(PyObject *cohort) {
     if (PyObject_TypeCheck(cohort, &PendingType)) return is_of(&cohort_layout, cohort, cohort_slots);
     return PyErr_SetString(PyExc_TypeError, "not a cohort"), 0;
 }
 
-#define SLOT(object, layout, name) (*(PyObject **)((char *)(object) + (layout)->at[name]))
-#define OF_STREAM(stream, name) SLOT(stream, &stream_layout, name)
 #define OF_COHORT(cohort, name) SLOT(cohort, &cohort_layout, name)
 
 /* The path of a tick */
@@ -310,12 +300,17 @@ static PyObject *find_stream(PyObject *tick, Layout *layout, PyObject *by_kind, 
     return stream;
 }
 
-static int number(PyObject *tick, Layout *layout, PyObject *stream, PyObject *ts_out) {
+PyObject *next_seq(PyObject *stream) {
     PyObject *before = OF_STREAM(stream, STREAM_SEQ);
     long long seq = before ? PyLong_AsLongLong(before) : -1;
     PyObject *next = PyErr_Occurred() ? NULL : PyLong_FromLongLong(seq + 1);
+    if (next) Py_XSETREF(OF_STREAM(stream, STREAM_SEQ), Py_NewRef(next));
+    return next;
+}
+
+static int number(PyObject *tick, Layout *layout, PyObject *stream, PyObject *ts_out) {
+    PyObject *next = next_seq(stream);
     if (next == NULL) return -1;
-    Py_XSETREF(OF_STREAM(stream, STREAM_SEQ), Py_NewRef(next));
     Py_XSETREF(SLOT(tick, layout, SEQ), next);
     Py_XSETREF(SLOT(tick, layout, TS_OUT), Py_NewRef(ts_out));
     return 0;
@@ -335,17 +330,26 @@ static PyObject *stamp(PyObject *module, PyObject *args) {
     return streams;
 }
 
+int is_heard(PyObject *stream) {
+    PyObject *takers = OF_STREAM(stream, TAKERS);
+    return !PyTuple_Check(takers) || PyTuple_GET_SIZE(takers);
+}
+
+int keep_payload(PyObject *stream, PyObject *payload) {
+    Py_XSETREF(OF_STREAM(stream, NEWEST), Py_NewRef(payload));
+    PyObject *kept = PyObject_CallOneArg(OF_STREAM(stream, KEEP), payload);
+    Py_XDECREF(kept);
+    return kept ? 0 : -1;
+}
+
 static int keep_one(PyObject *tick, PyObject *stream, PyObject *pack, PyObject *wanted, PyObject *heard, PyObject *events) {
     if (!is_stream(stream)) return -1;
-    Py_XSETREF(OF_STREAM(stream, LAST), Py_NewRef(tick));
     if (OF_STREAM(stream, IS_EVENT) == Py_True && PyList_Append(events, tick) < 0) return -1;
-    PyObject *takers = OF_STREAM(stream, TAKERS);
-    if (!PyTuple_Check(takers) || PyTuple_GET_SIZE(takers))
-        return PyList_Append(wanted, tick) < 0 ? -1 : PyList_Append(heard, stream);
+    if (is_heard(stream)) return PyList_Append(wanted, tick) < 0 ? -1 : PyList_Append(heard, stream);
     PyObject *packed = PyObject_CallOneArg(pack, tick);
-    PyObject *kept = packed ? PyObject_CallOneArg(OF_STREAM(stream, KEEP), packed) : NULL;
-    Py_XDECREF(packed), Py_XDECREF(kept);
-    return kept ? 0 : -1;
+    int failed = packed ? keep_payload(stream, packed) : -1;
+    Py_XDECREF(packed);
+    return failed;
 }
 
 static int same_length(PyObject *one, PyObject *other) {
@@ -386,13 +390,12 @@ static int owe(PyObject *takers, PyObject *payload, PyObject *begun) {
     return 0;
 }
 
-static int fan_out_one(PyObject *stream, PyObject *payload, PyObject *begun) {
+int fan_out_one(PyObject *stream, PyObject *payload, PyObject *begun) {
     if (!PyBytes_Check(payload)) return PyErr_SetString(PyExc_TypeError, "payloads must be bytes"), -1;
     PyObject *takers = takers_of(stream);
-    PyObject *kept = takers ? PyObject_CallOneArg(OF_STREAM(stream, KEEP), payload) : NULL;
-    int failed = kept ? owe(takers, payload, begun) : -1;
-    Py_XDECREF(kept), Py_XDECREF(takers);
-    return failed;
+    int failed = takers ? keep_payload(stream, payload) < 0 || owe(takers, payload, begun) < 0 : 1;
+    Py_XDECREF(takers);
+    return failed ? -1 : 0;
 }
 
 static PyObject *fan_out(PyObject *module, PyObject *args) {
@@ -404,8 +407,6 @@ static PyObject *fan_out(PyObject *module, PyObject *args) {
         if (fan_out_one(PyList_GET_ITEM(streams, i), PyList_GET_ITEM(payloads, i), begun) < 0) Py_CLEAR(begun);
     return begun;
 }
-
-enum { QUOTES, TRADES, BARS, STATUS, CHANNELS };
 
 /* A payload begins with {"type":" and the name of its kind. */
 static int channel_of(PyObject *payload) {
@@ -451,8 +452,9 @@ static PyMethodDef functions[] = {
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_path", .m_size = -1, .m_methods = functions};
 
 PyMODINIT_FUNC PyInit__path(void) {
-    if (PyType_Ready(&PendingType) < 0) return NULL;
+    if (PyType_Ready(&PendingType) < 0 || PyType_Ready(&RowsType) < 0) return NULL;
     PyObject *made = PyModule_Create(&module);
     if (made && PyModule_AddObjectRef(made, "Pending", (PyObject *)&PendingType) < 0) Py_CLEAR(made);
+    if (made && PyModule_AddObjectRef(made, "Rows", (PyObject *)&RowsType) < 0) Py_CLEAR(made);
     return made;
 }

@@ -11,40 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from feed.ticks import Bar, Quote, Status, Tick, Trade
+from feed.hub.tally import Tally
+from feed.ticks import Bar, Quote, Size, Status, Tick, Trade
 
 SECOND_NS: Final = 1_000_000_000
 INTERVALS_NS: Final = {"1s": SECOND_NS, "1m": 60 * SECOND_NS}
 REWIND_NS: Final = SECOND_NS
-
-
-class OpenBar:
-    """What one symbol did since the interval began."""
-
-    __slots__ = ("close", "high", "low", "notional", "open", "trades", "volume")
-
-    def __init__(self, price: float) -> None:
-        self.open = self.high = self.low = self.close = price
-        self.volume: int | float = 0
-        self.notional = 0.0
-        self.trades = 0
-
-    def add(self, price: float) -> None:
-        """Let one price move high, low and close."""
-        if price > self.high:
-            self.high = price
-        elif price < self.low:
-            self.low = price
-        self.close = price
-
-    def merge(self, later: OpenBar) -> None:
-        """Add what a later bar of the same symbol holds."""
-        self.high = max(self.high, later.high)
-        self.low = min(self.low, later.low)
-        self.close = later.close
-        self.volume += later.volume
-        self.notional += later.notional
-        self.trades += later.trades
 
 
 class BarBuilder:
@@ -54,6 +26,10 @@ class BarBuilder:
 
     Args:
         rewind_ns: how far time must step back for the source to have started over.
+
+    Attributes:
+        seconds: the open bars of one second, by symbol.
+        traded: the symbols that have traded.
     """
 
     def __init__(self, *, rewind_ns: int = REWIND_NS) -> None:
@@ -61,9 +37,9 @@ class BarBuilder:
         self._now_ns = 0
         self._second_end_ns = 0
         self._minute_end_ns = 0
-        self._seconds: dict[str, OpenBar] = {}
-        self._minutes: dict[str, OpenBar] = {}
-        self._traded: set[str] = set()
+        self.seconds: dict[str, Tally] = {}
+        self._minutes: dict[str, Tally] = {}
+        self.traded: set[str] = set()
 
     def extend(self, ticks: list[Tick], newest_ns: int | None = None) -> list[Tick]:
         """Give the ticks with every bar that they close put in just before the tick that does.
@@ -73,12 +49,37 @@ class BarBuilder:
         """
         if not ticks:
             return ticks
-        first, last = ticks[0].ts_event, newest_ns or ticks[-1].ts_event
-        if first >= self._now_ns - self._rewind_ns and max(first, last) < self._second_end_ns:
-            self._count(ticks)
-            self._now_ns = last
+        if self.holds(ticks[0].ts_event, newest_ns or ticks[-1].ts_event):
+            self.count(ticks)
             return ticks
         return self._split(ticks)
+
+    def holds(self, first_ns: int, newest_ns: int) -> bool:
+        """Tell whether ticks from one time to another close no bar; then it is that late.
+
+        Whoever asks counts them, one by one.
+        """
+        early = first_ns < self._now_ns - self._rewind_ns
+        if early or max(first_ns, newest_ns) >= self._second_end_ns:
+            return False
+        self._now_ns = newest_ns
+        return True
+
+    def count_trade(self, symbol: str, price: float, size: Size) -> None:
+        """Count one trade into the open bar."""
+        self.traded.add(symbol)
+        bar = self.seconds.get(symbol)
+        if bar is None or not bar.trades:
+            bar = self.seconds[symbol] = Tally(price)
+        bar.add(price, size)
+
+    def count_mid(self, symbol: str, price: float) -> None:
+        """Count one mid-quote of a symbol that has never traded."""
+        bar = self.seconds.get(symbol)
+        if bar is None:
+            self.seconds[symbol] = Tally(price)
+        else:
+            bar.move(price)
 
     def _split(self, ticks: list[Tick]) -> list[Tick]:
         """Cut the burst where a second ends or time steps back, and close bars there."""
@@ -91,7 +92,7 @@ class BarBuilder:
             if ts_event >= self._second_end_ns or ts_event < self._now_ns - self._rewind_ns:
                 result.extend(self._advance(ts_event))
             self._now_ns = ts_event
-            self._count((tick,))
+            self.count((tick,))
             result.append(tick)
         return result
 
@@ -99,57 +100,39 @@ class BarBuilder:
         bars = self._close_second()
         rewound = now_ns < self._now_ns - self._rewind_ns
         if rewound or now_ns >= self._minute_end_ns:
-            bars += _bars(self._minutes, "1m", self._minute_end_ns, self._traded)
+            bars += _bars(self._minutes, "1m", self._minute_end_ns, self.traded)
             self._minutes = {}
             self._minute_end_ns = _end(now_ns, INTERVALS_NS["1m"])
         self._second_end_ns = _end(now_ns, SECOND_NS)
         return bars
 
     def _close_second(self) -> list[Bar]:
-        bars = _bars(self._seconds, "1s", self._second_end_ns, self._traded)
-        for symbol, bar in self._seconds.items():
+        bars = _bars(self.seconds, "1s", self._second_end_ns, self.traded)
+        for symbol, bar in self.seconds.items():
             minute = self._minutes.get(symbol)
             if minute is None or (bar.trades and not minute.trades):
                 self._minutes[symbol] = bar
             else:
                 minute.merge(bar)
-        self._seconds = {}
+        self.seconds = {}
         return bars
 
-    def _count(self, ticks: Iterable[Tick]) -> None:
-        seconds, traded = self._seconds, self._traded
+    def count(self, ticks: Iterable[Tick]) -> None:
+        """Count ticks that close no bar."""
+        traded = self.traded
         for tick in ticks:
-            symbol = tick.symbol
             if tick.__class__ is Quote:
-                if symbol in traded:
-                    continue
-                price = (tick.bid + tick.ask) / 2
-                bar = seconds.get(symbol)
-                if bar is None:
-                    seconds[symbol] = OpenBar(price)
-                else:
-                    bar.add(price)
+                if tick.symbol not in traded:
+                    self.count_mid(tick.symbol, (tick.bid + tick.ask) / 2)
             elif tick.__class__ is Trade:
-                self._count_trade(tick)
-
-    def _count_trade(self, trade: Trade) -> None:
-        symbol, price, size = trade.symbol, trade.price, trade.size or 0
-        self._traded.add(symbol)
-        bar = self._seconds.get(symbol)
-        if bar is None or not bar.trades:
-            bar = self._seconds[symbol] = OpenBar(price)
-        else:
-            bar.add(price)
-        bar.trades += 1
-        bar.volume += size
-        bar.notional += price * size
+                self.count_trade(tick.symbol, tick.price, tick.size)
 
 
 def _end(now_ns: int, interval_ns: int) -> int:
     return (now_ns // interval_ns + 1) * interval_ns
 
 
-def _bars(open_bars: dict[str, OpenBar], interval: str, end_ns: int, traded: set[str]) -> list[Bar]:
+def _bars(open_bars: dict[str, Tally], interval: str, end_ns: int, traded: set[str]) -> list[Bar]:
     start_ns = end_ns - INTERVALS_NS[interval]
     return [
         Bar(
@@ -160,9 +143,9 @@ def _bars(open_bars: dict[str, OpenBar], interval: str, end_ns: int, traded: set
             bar.open,
             bar.high,
             bar.low,
-            bar.close,
+            bar.last,
             bar.volume,
-            round(bar.notional / bar.volume, 8) if bar.volume else None,
+            bar.vwap,
             bar.trades,
             0,
             "trades" if bar.trades else "quotes",

@@ -14,30 +14,22 @@ from feed.hub.path import Pending
 from feed.hub.pending import Target, message_sizes
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
+from feed.protocol.codec import tick_of
 from feed.ticks import Tick
 
 
 class Burst:
-    """The ticks fanned out since the last flush; says which tick a payload is.
-
-    Only members that fall behind ask, so the answer is worked out when the first one does.
-    """
+    """Says which tick a payload is, once for all who ask: those that fall behind."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[list[Tick], list[bytes]]] = []
-        self._known = 0
         self._ticks: dict[bytes, Tick] = {}
-
-    def add(self, ticks: list[Tick], payloads: list[bytes]) -> None:
-        """Take note of ticks and their payloads, one each."""
-        self._parts.append((ticks, payloads))
 
     def tick(self, payload: bytes) -> Tick:
         """Give the tick of a payload."""
-        for ticks, payloads in self._parts[self._known :]:
-            self._ticks.update(zip(payloads, ticks, strict=True))
-        self._known = len(self._parts)
-        return self._ticks[payload]
+        tick = self._ticks.get(payload)
+        if tick is None:
+            tick = self._ticks[payload] = tick_of(payload)
+        return tick
 
 
 class Segment:

@@ -8,7 +8,6 @@ each cohort that has something pending. Nothing here waits for anybody.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import cast
 
 from msgspec.structs import replace
 
@@ -16,12 +15,13 @@ from feed.hub.cohort import Burst, Cohort
 from feed.hub.index import Index
 from feed.hub.journal import Journal
 from feed.hub.last_values import LastValues
-from feed.hub.path import fan_out, keep, send_out
+from feed.hub.path import Left, fan_out, keep, send_out
+from feed.hub.rows import Rows
 from feed.hub.stream import Stream
 from feed.metrics import Metrics
 from feed.protocol.codec import encode_ticks, pack_tick
 from feed.symbols import SymbolSet
-from feed.ticks import CHANNELS, Tick, Trade
+from feed.ticks import CHANNELS, Tick
 
 
 class Hub:
@@ -54,7 +54,6 @@ class Hub:
         self.metrics = Metrics()
         self._schedule = schedule
         self._scheduled = False
-        self._burst = Burst()
         self._owed: list[Cohort] = []
 
     def receive(self, ticks: list[Tick], streams: list[Stream]) -> None:
@@ -64,12 +63,18 @@ class Hub:
             streams: of each tick, its own.
         """
         wanted, heard, events = keep(ticks, streams, pack_tick)
-        for trade in events:
-            self.last_values.count(cast(Trade, trade))
+        self.last_values.count_all(events)
         if wanted:
-            self._fan_out(wanted, heard)
+            self._owe(fan_out(encode_ticks(wanted), heard), len(wanted))
         self.metrics.ticks_in += len(ticks)
         self.journal.count(len(ticks))
+
+    def receive_rows(self, rows: Rows, start: int, stop: int, ts_out: int) -> None:
+        """Take rows start..stop of a block, stamp and number them, and owe them likewise."""
+        begun, heard = rows.pass_on(start, stop, ts_out)
+        self._owe(begun, heard)
+        self.metrics.ticks_in += stop - start
+        self.journal.count(stop - start)
 
     def restart(self, gone: Container[str] | SymbolSet) -> None:
         """Begin a new numbering; what is pending goes out before.
@@ -81,10 +86,10 @@ class Hub:
         for stream in self.index.streams():
             last = None if stream.symbol in gone else stream.last
             stream.recent.clear()
-            stream.seq, stream.last = 0, None
+            stream.seq, stream.newest = 0, None
             if last is not None:
-                stream.seq, stream.last = 1, replace(last, seq=1)
-                stream.keep(pack_tick(stream.last))
+                stream.seq, stream.newest = 1, pack_tick(replace(last, seq=1))
+                stream.keep(stream.newest)
         self.last_values.forget(gone)
 
     def restore(self, ticks: list[Tick]) -> None:
@@ -97,12 +102,10 @@ class Hub:
                 stream.seq = tick.seq
                 self.receive([tick], [stream])
 
-    def _fan_out(self, ticks: list[Tick], streams: list[Stream]) -> None:
-        payloads = encode_ticks(ticks)
-        self._owed += fan_out(payloads, streams)
-        self._burst.add(ticks, payloads)
-        self.metrics.encodings += len(payloads)
-        if not self._scheduled:
+    def _owe(self, begun: list[Cohort], encoded: int) -> None:
+        self._owed += begun
+        self.metrics.encodings += encoded
+        if begun and not self._scheduled:
             self._scheduled = True
             self._schedule(self.flush)
 
@@ -111,7 +114,6 @@ class Hub:
         self._scheduled = False
         owed, self._owed = self._owed, []
         self._send(list(dict.fromkeys(owed)))  # who was flushed alone meanwhile is there twice
-        self._burst = Burst()
 
     def flush_cohort(self, cohort: Cohort) -> None:
         """Send one cohort what is pending, before somebody joins or leaves it."""
@@ -123,5 +125,10 @@ class Hub:
         for channel, count in zip(CHANNELS, ticks, strict=True):
             self.metrics.ticks_out[channel] += count
         self.metrics.bytes_out += size
+        if left:
+            self._keep(left)
+
+    def _keep(self, left: list[Left]) -> None:
+        burst = Burst()
         for cohort, short in left:
-            cohort.keep(self._burst, short)
+            cohort.keep(burst, short)

@@ -76,15 +76,17 @@ class Index:
         return stream
 
     def stream_of(self, tick: Tick) -> Stream:
-        """Give the stream of a tick; with the first one, wildcard cohorts that match take it in."""
+        """Give the stream of a tick; it begins with the first one."""
         channel, symbol = CHANNEL_OF[tick.__class__], tick.symbol
-        stream = self._ticked[channel].get(symbol)
-        if stream is None:
-            stream = self._named[channel].pop(symbol, None) or Stream(channel, symbol)
-            self._ticked[channel][symbol] = stream
-            self._opened(stream)
-            for cohort in self._wildcards:
-                self._attach(cohort, stream)
+        return self._ticked[channel].get(symbol) or self.begin(channel, symbol)
+
+    def begin(self, channel: str, symbol: str) -> Stream:
+        """Begin a stream, as its first tick is there; wildcard cohorts that match take it in."""
+        stream = self._named[channel].pop(symbol, None) or Stream(channel, symbol)
+        self._ticked[channel][symbol] = stream
+        self._opened(stream)
+        for cohort in self._wildcards:
+            self._attach(cohort, stream)
         return stream
 
     @contextmanager

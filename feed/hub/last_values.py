@@ -6,9 +6,10 @@ from collections.abc import Container, Iterable
 from typing import Final, TypeVar
 
 from feed.hub.index import Index
+from feed.hub.tally import Tally
 from feed.protocol.messages import Snapshot, Statistics
 from feed.symbols import SymbolSet
-from feed.ticks import Bar, Quote, Status, Trade
+from feed.ticks import Bar, Quote, Size, Status, Trade
 
 _T = TypeVar("_T", Quote, Trade, Bar, Status)
 
@@ -20,72 +21,68 @@ REWIND_NS: Final = 1_000_000_000
 class SessionStatistics:
     """Open, high, low, last, volume and VWAP of one symbol's trades since the session began.
 
-    A session is a UTC day of `ts_event`. VWAP = sum(price * size) / sum(size).
+    A session is a UTC day of `ts_event`. `_rows.c` counts into it likewise.
+
+    Args:
+        ts_event: of the first trade, which is still to be added.
+        price: its price.
     """
 
-    __slots__ = ("_day", "_notional", "_ts_event", "values")
+    __slots__ = ("day", "previous_close", "tally", "ts_event")
 
-    def __init__(self) -> None:
-        self.values = Statistics()
-        self._day = -1
-        self._ts_event = 0
-        self._notional = 0.0
+    def __init__(self, ts_event: int, price: float) -> None:
+        self.ts_event = ts_event
+        self.previous_close: float | None = None
+        self._begin(price)
 
-    def add(self, trade: Trade) -> None:
-        """Count one trade; trades of unknown size move prices but not volume."""
-        ts_event = trade.ts_event
-        if ts_event // DAY_NS != self._day or ts_event < self._ts_event - REWIND_NS:
-            self._begin(trade)
-        self._ts_event = ts_event
-        values, price = self.values, trade.price
-        if price > values.high:  # type: ignore[operator]
-            values.high = price
-        elif price < values.low:  # type: ignore[operator]
-            values.low = price
-        values.last = price
-        if trade.size:
-            values.volume += trade.size
-            self._notional += price * trade.size
+    def add(self, ts_event: int, price: float, size: Size) -> None:
+        """Count one trade."""
+        if ts_event // DAY_NS != self.day or ts_event < self.ts_event - REWIND_NS:
+            self.previous_close = self.tally.last
+            self.ts_event = ts_event
+            self._begin(price)
+        self.ts_event = ts_event
+        self.tally.add(price, size)
 
     def snapshot(self) -> Statistics:
         """Give the statistics as they stand now."""
-        values = self.values
-        vwap = self._notional / values.volume if values.volume else None
+        own = self.tally
         return Statistics(
-            values.open,
-            values.high,
-            values.low,
-            values.last,
-            values.previous_close,
-            values.volume,
-            None if vwap is None else round(vwap, 8),
+            own.open, own.high, own.low, own.last, self.previous_close, own.volume, own.vwap
         )
 
-    def _begin(self, trade: Trade) -> None:
-        self._day = trade.ts_event // DAY_NS
-        self._notional = 0.0
-        price = trade.price
-        self.values = Statistics(price, price, price, price, previous_close=self.values.last)
+    def _begin(self, price: float) -> None:
+        self.day = self.ts_event // DAY_NS
+        self.tally = Tally(price)
 
 
 class LastValues:
-    """What a session that arrives now must be told about each symbol."""
+    """What a session that arrives now must be told about each symbol.
+
+    Attributes:
+        statistics: of each symbol that has traded.
+    """
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._statistics: dict[str, SessionStatistics] = {}
+        self.statistics: dict[str, SessionStatistics] = {}
 
-    def count(self, trade: Trade) -> None:
+    def count(self, symbol: str, ts_event: int, price: float, size: Size) -> None:
         """Add one trade to its symbol's session statistics."""
-        statistics = self._statistics.get(trade.symbol)
+        statistics = self.statistics.get(symbol)
         if statistics is None:
-            statistics = self._statistics[trade.symbol] = SessionStatistics()
-        statistics.add(trade)
+            statistics = self.statistics[symbol] = SessionStatistics(ts_event, price)
+        statistics.add(ts_event, price, size)
+
+    def count_all(self, trades: Iterable[Trade]) -> None:
+        """Add trades, in order."""
+        for trade in trades:
+            self.count(trade.symbol, trade.ts_event, trade.price, trade.size)
 
     def forget(self, symbols: Container[str] | SymbolSet) -> None:
         """Forget the statistics of some symbols."""
-        for symbol in [own for own in self._statistics if own in symbols]:
-            del self._statistics[symbol]
+        for symbol in [own for own in self.statistics if own in symbols]:
+            del self.statistics[symbol]
 
     def snapshot(self, symbol: str, channels: Iterable[str]) -> Snapshot:
         """Give the latest state of a symbol, with the seqs of the channels named."""
@@ -93,7 +90,7 @@ class LastValues:
         for channel in channels:
             stream = self._index.find(channel, symbol)
             seqs[channel] = stream.seq if stream else 0
-        statistics = self._statistics.get(symbol)
+        statistics = self.statistics.get(symbol)
         return Snapshot(
             symbol,
             seqs,

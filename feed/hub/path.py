@@ -11,15 +11,18 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from feed.hub import pending
 from feed.protocol.frames import text_frame
-from feed.ticks import Tick
+from feed.ticks import Tick, Trade
 
 if TYPE_CHECKING:
     from feed.hub.cohort import Cohort, Member
     from feed.hub.stream import Stream
+
+Left: TypeAlias = "tuple[Cohort, Sequence[tuple[Member, int]]]"
+"""A cohort that still holds what was pending, and its members that took less of it."""
 
 
 def stamp(
@@ -46,8 +49,8 @@ def stamp(
 
 def keep(
     ticks: list[Tick], streams: list[Stream], pack: Callable[[Tick], bytes]
-) -> tuple[list[Tick], list[Stream], list[Tick]]:
-    """Make each tick its stream's newest, and keep those that nobody hears in the journal.
+) -> tuple[list[Tick], list[Stream], list[Trade]]:
+    """Keep those ticks of a burst that nobody hears, each as its stream's newest.
 
     Args:
         pack: gives what is kept of a tick.
@@ -57,27 +60,28 @@ def keep(
     """
     wanted: list[Tick] = []
     heard: list[Stream] = []
-    events: list[Tick] = []
+    events: list[Trade] = []
     for tick, stream in zip(ticks, streams, strict=True):
-        stream.last = tick
         if stream.is_event:
-            events.append(tick)
+            events.append(cast(Trade, tick))
         if stream.takers != ():
             wanted.append(tick)
             heard.append(stream)
         else:
-            stream.keep(pack(tick))
+            stream.newest = packed = pack(tick)
+            stream.keep(packed)
     return wanted, heard, events
 
 
 def fan_out(payloads: list[bytes], streams: list[Stream]) -> list[Cohort]:
-    """Keep each payload in the journal, and owe it to the cohorts that take its stream.
+    """Keep each payload as its stream's newest, and owe it to the cohorts that take the stream.
 
     Returns:
         The cohorts that were owed nothing before.
     """
     begun: list[Cohort] = []
     for payload, stream in zip(payloads, streams, strict=True):
+        stream.newest = payload
         stream.keep(payload)
         frame = text_frame(payload)
         for cohort in stream.find_takers() if stream.takers is None else stream.takers:
@@ -88,9 +92,7 @@ def fan_out(payloads: list[bytes], streams: list[Stream]) -> list[Cohort]:
     return begun
 
 
-def send_out(
-    owed: list[Cohort],
-) -> tuple[tuple[int, ...], int, list[tuple[Cohort, Sequence[tuple[Member, int]]]]]:
+def send_out(owed: list[Cohort]) -> tuple[tuple[int, ...], int, list[Left]]:
     """Send cohorts what is pending for them, and let it go where everybody took it.
 
     Args:
@@ -102,7 +104,7 @@ def send_out(
         those that took less.
     """
     ticks, size = [0, 0, 0, 0], 0
-    left: list[tuple[Cohort, Sequence[tuple[Member, int]]]] = []
+    left: list[Left] = []
     for cohort in owed:
         if not cohort.count:
             continue
@@ -128,11 +130,16 @@ IN_PYTHON: Final = (pending.Pending, stamp, keep, fan_out, send_out)
 
 if TYPE_CHECKING:
     from feed.hub.pending import Pending as Pending
+
+    Rows: Any
 else:
-    Pending = pending.Pending
+    Pending, Rows = pending.Pending, None
     if not os.environ.get("FEED_PURE_PYTHON"):
         with suppress(ImportError):
-            from feed.hub._path import Pending, fan_out, keep, send_out, stamp
+            from feed.hub import _path
+
+            Pending, Rows = _path.Pending, _path.Rows
+            from feed.hub._path import fan_out, keep, send_out, stamp
 
 IN_C: Final[bool] = Pending is not pending.Pending
 """Whether what is used is compiled."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from feed.protocol.codec import tick_of
 from feed.ticks import EVENT_CHANNELS, Tick
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class Stream:
 
     Attributes:
         seq: of the newest tick; 0 before the first.
-        last: the newest tick, or None.
+        newest: the newest tick as the journal has it, or None.
         recent: the newest ticks, as many as the journal keeps, oldest first, none missing: each
             as it went out, or packed.
         keep: the append of `recent`.
@@ -37,8 +38,8 @@ class Stream:
         "cohorts",
         "is_event",
         "keep",
-        "last",
         "latest",
+        "newest",
         "recent",
         "seq",
         "symbol",
@@ -49,7 +50,7 @@ class Stream:
         self.channel = channel
         self.symbol = symbol
         self.seq = 0
-        self.last: Tick | None = None
+        self.newest: bytes | None = None
         self.recent = _NONE  # names that never tick must cost little
         self.keep = _KEEP_NONE
         self.is_event = channel in EVENT_CHANNELS
@@ -66,6 +67,11 @@ class Stream:
                 interval.tell(self)
         self.takers = tuple(self.cohorts)
         return self.takers
+
+    @property
+    def last(self) -> Tick | None:
+        """The newest tick, made anew at each call, or None."""
+        return None if self.newest is None else tick_of(self.newest)
 
     @property
     def ticked(self) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from feed.ticks import Tick
+from feed.tape.slices import Slice
 
 if TYPE_CHECKING:
     from feed.sources.pace import Position
 
-Publish = Callable[[list[Tick]], None]
-"""Hand a burst of unstamped ticks to the tickerplant, which owns them from then on; synchronous."""
+Publish = Callable[[Slice], None]
+"""Hand a burst of unstamped ticks to the tickerplant, as rows of a block; synchronous."""
 
 SourceState = Literal["live", "paused", "ended", "stalled"]
 

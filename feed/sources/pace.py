@@ -16,15 +16,12 @@ from feed.clock import Clock
 from feed.sources.base import BURST_TICKS, Publish
 from feed.sources.controls import FOREVER_S, Controls
 from feed.tape.block import TickBlock
-from feed.ticks import Tick
+from feed.tape.slices import Slices
 
 NS_PER_S = 1_000_000_000
 
 MIN_SLEEP_S = 0.001
 """The event loop's timers are no finer, and a wake-up costs more than a millisecond is worth."""
-
-AHEAD_TICKS = 512
-"""How many ticks are built at a time when few are due; it takes less than 0.2 ms."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -97,8 +94,9 @@ class Pacer:
         turn of the event loop after each. Blocks must follow each other in time. The rest of the
         block is left when a seek is wanted.
         """
-        row, ahead, controls = 0, Ahead(block), self._controls
-        times: list[int] = block.times.tolist()  # looked through at every wake-up
+        row, slices, controls = 0, Slices(block), self._controls
+        # Looked through at every wake-up.
+        times = slices.ts_event if block.due is None else block.due.tolist()
         while row < len(block) and controls.target_ns is None:
             if controls.paused != self._held or controls.speed != self._speed:
                 self._follow()
@@ -108,8 +106,8 @@ class Pacer:
                 continue
             self._lag_s = max(0.0, self._late_s(times[row]))
             stop = min(due, row + BURST_TICKS)
-            self._publish(ahead.take(stop))
-            self._ts_event = int(block.ts_event[stop - 1])
+            self._publish(slices.take(stop))
+            self._ts_event = slices.ts_event[stop - 1]
             self._ticks += stop - row
             if self._held:
                 controls.stepped(stop - row)
@@ -154,23 +152,3 @@ class Pacer:
         started_s, first_ns = self._anchor
         due_s = started_s + (ts_event - first_ns) / NS_PER_S / self._speed
         return self._clock.monotonic_s() - due_s
-
-
-class Ahead:
-    """Turns a block into ticks some way ahead: row by row that takes fifty times as long."""
-
-    def __init__(self, block: TickBlock) -> None:
-        self._block = block
-        self._built: list[Tick] = []
-        self._first = 0
-        self._row = 0
-
-    def take(self, stop: int) -> list[Tick]:
-        """Give the ticks from where the last call ended to row `stop`."""
-        row, built = self._row, self._first + len(self._built)
-        if stop > built:
-            until = min(max(stop, built + AHEAD_TICKS), len(self._block))
-            self._built = self._built[row - self._first :] + self._block.ticks(built, until)
-            self._first = row
-        self._row = stop
-        return self._built[row - self._first : stop - self._first]

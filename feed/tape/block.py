@@ -45,6 +45,21 @@ class Part:
     codes: NDArray[np.integer[Any]]
     columns: dict[str, NDArray[Any]]
 
+    def plain(self) -> Part | None:
+        """Give it with contiguous columns, codes of int32 and values of int64 or float64.
+
+        None when a column holds anything but such numbers.
+        """
+        if any(values.dtype not in (np.float64, np.int64) for values in self.columns.values()):
+            return None
+        return Part(
+            self.kind,
+            None if self.rows is None else np.ascontiguousarray(self.rows),
+            self.symbols,
+            np.ascontiguousarray(self.codes, np.int32),
+            {name: np.ascontiguousarray(values) for name, values in self.columns.items()},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TickBlock:

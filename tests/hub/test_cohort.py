@@ -8,7 +8,7 @@ from feed.hub.interval import Interval
 from feed.hub.path import fan_out, send_out
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
-from feed.protocol.codec import encode_ticks
+from feed.protocol.codec import encode, encode_ticks
 from feed.protocol.frames import text_frame
 from feed.ticks import Tick
 from tests.fakes import FakeTransport, frames, quote
@@ -32,14 +32,12 @@ class Member(FakeTransport):
 
 
 def pend(cohort: Cohort, count: int) -> tuple[Burst, list[bytes]]:
-    burst = Burst()
     ticks: list[Tick] = [quote(f"S{number}") for number in range(count)]
     payloads = encode_ticks(ticks)
-    burst.add(ticks, payloads)
     stream = Stream("quotes", "S")
     stream.cohorts[cohort] = stream.takers = None
     fan_out(payloads, [stream] * count)
-    return burst, payloads
+    return Burst(), payloads
 
 
 def flush(cohort: Cohort, burst: Burst) -> int:
@@ -91,10 +89,8 @@ def test_a_member_that_is_behind_is_not_written_to_until_it_has_caught_up() -> N
     assert member.taken
 
 
-def test_a_burst_answers_for_ticks_that_came_after_the_first_question() -> None:
-    burst = Burst()
-    for symbol in ("A", "B"):
-        ticks: list[Tick] = [quote(symbol)]
-        payloads = encode_ticks(ticks)
-        burst.add(ticks, payloads)
-        assert burst.tick(payloads[0]).symbol == symbol
+def test_a_burst_says_which_tick_a_payload_is_once_for_all_who_ask() -> None:
+    burst, tick = Burst(), quote("B")
+    payload = encode(tick)
+    assert burst.tick(payload) == tick
+    assert burst.tick(payload) is burst.tick(encode(tick))

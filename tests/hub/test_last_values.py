@@ -25,23 +25,21 @@ def test_a_symbol_without_a_tick_has_an_empty_snapshot() -> None:
 
 
 def test_the_statistics_are_those_of_the_trades() -> None:
-    statistics = SessionStatistics()
+    statistics = SessionStatistics(0, 10.0)
     for price, size in [(10.0, 1), (12.0, 2), (9.0, 1)]:
-        statistics.add(trade(price=price, size=size))
+        statistics.add(0, price, size)
     assert statistics.snapshot() == Statistics(10, 12, 9, 9, None, 4, 10.75)
 
 
 @pytest.mark.parametrize("ts_event", [2 * DAY_NS, DAY_NS - REWIND_NS])
 def test_another_day_or_a_tape_that_starts_over_begins_a_new_session(ts_event: int) -> None:
-    statistics = SessionStatistics()
-    statistics.add(trade(price=10, size=5, ts_event=DAY_NS + 1))
-    statistics.add(trade(price=11, size=1, ts_event=ts_event))
+    statistics = SessionStatistics(DAY_NS + 1, 10)
+    statistics.add(DAY_NS + 1, 10, 5)
+    statistics.add(ts_event, 11, 1)
     assert statistics.snapshot() == Statistics(11, 11, 11, 11, 10, 1, 11)
 
 
 def test_a_trade_of_unknown_size_moves_the_price_only() -> None:
-    statistics = SessionStatistics()
-    unknown = trade(price=10)
-    unknown.size = None
-    statistics.add(unknown)
+    statistics = SessionStatistics(0, 10)
+    statistics.add(0, 10, None)
     assert statistics.snapshot() == Statistics(10, 10, 10, 10, None, 0, None)

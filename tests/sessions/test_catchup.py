@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import orjson
 
 from feed.hub.stream import Stream
-from feed.protocol.codec import encode_ticks
+from feed.protocol.codec import encode, encode_ticks
 from feed.protocol.messages import Snapshot
 from feed.sessions.catchup import CatchUp, Log, within
 from feed.ticks import Tick
@@ -22,7 +22,7 @@ class Source:
         for seq in range(1, count + 1):
             tick = quote("A")
             tick.seq = self.stream.seq = seq
-            self.stream.last = tick
+            self.stream.newest = encode(tick)
             self.ticks.append(tick)
         self.positions: dict[Stream, int] = {}
         self.catch_up = CatchUp(

@@ -36,14 +36,13 @@ class Owed:
         for tick in ticks:
             stream = self.stream_of(tick)
             stream.seq += 1
-            stream.last, tick.seq = tick, stream.seq
-        burst = Burst()
+            tick.seq = stream.seq
+            stream.newest = encode(tick)
         payloads = encode_ticks(list(ticks))
-        burst.add(list(ticks), payloads)
         cohort, stream = Cohort(Subscriptions(), batched=False), Stream("quotes", "S")
         stream.takers = (cohort,)
         fan_out(payloads, [stream] * len(payloads))
-        return Segment(cohort, burst)
+        return Segment(cohort, Burst())
 
     def take_all(self) -> list[bytes]:
         taken = b""

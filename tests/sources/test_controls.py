@@ -15,7 +15,8 @@ from feed.sources.replay import Replay
 from feed.tape.block import TickBlock, block_of
 from feed.tape.options import TapeOptions
 from feed.tape.reader import Tape
-from feed.ticks import Tick, Trade
+from feed.tape.slices import Slice
+from feed.ticks import Trade
 
 S = 1_000_000_000
 
@@ -73,7 +74,7 @@ class Show:
         self.now_s += seconds
         await asyncio.sleep(0)
 
-    def take(self, ticks: list[Tick]) -> None:
+    def take(self, ticks: Slice) -> None:
         self.seconds += [tick.ts_event // S for tick in ticks]
         self.at_s += [self.now_s] * len(ticks)
 

@@ -14,6 +14,7 @@ from feed.errors import SettingError
 from feed.sources.base import BURST_TICKS
 from feed.sources.pace import Pacer
 from feed.tape.block import TickBlock, block_of
+from feed.tape.slices import Slice
 from feed.ticks import Tick, Trade
 
 MS = 1_000_000
@@ -114,7 +115,7 @@ def test_overdue_ticks_go_out_at_once_in_bursts_that_let_others_run() -> None:
 def test_ticks_that_come_due_while_others_go_out_wait_for_the_next_millisecond() -> None:
     time, bursts = FakeTime(), list[int]()
 
-    def publish(burst: list[Tick]) -> None:
+    def publish(burst: Slice) -> None:
         bursts.append(len(burst))
         time.now_s += 0.0004
 

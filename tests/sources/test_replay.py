@@ -18,6 +18,7 @@ from feed.sources.replay import BLOCKS_AHEAD, Replay, read_ahead
 from feed.tape.block import TickBlock, block_of
 from feed.tape.options import TapeOptions
 from feed.tape.reader import AnyTape, Tape, open_tape
+from feed.tape.slices import Slice
 from feed.ticks import Tick, Trade
 
 S = 1_000_000_000
@@ -99,7 +100,7 @@ def run_until(source: Replay, publish: Publish, out: Sized, count: int) -> None:
     async def run() -> None:
         enough = asyncio.Event()
 
-        def watched(burst: list[Tick]) -> None:
+        def watched(burst: Slice) -> None:
             publish(burst)
             if len(out) >= count:
                 enough.set()
@@ -189,7 +190,7 @@ def test_what_is_wrong_with_the_tape_is_raised_after_the_ticks_before_it(
 
 
 def test_an_error_of_the_receiver_is_not_hidden_and_leaves_no_thread() -> None:
-    def refuse(_: list[Tick]) -> None:
+    def refuse(_: Slice) -> None:
         raise ZeroDivisionError
 
     source, _ = replay(Blocks([trades(1)] * 9))

@@ -13,6 +13,7 @@ from feed.errors import SettingError
 from feed.sources.base import Source
 from feed.sources.market import Market
 from feed.sources.simulate import START_NS, Simulate, default_rate, parse_symbols
+from feed.tape.slices import Slice
 from feed.ticks import Tick
 
 NOW_NS = 1_800_000_000_000_000_000
@@ -50,7 +51,7 @@ def collect(source: Simulate, time: FakeTime, count: int) -> list[tuple[int, Tic
     found: list[tuple[int, Tick]] = []
 
     async def run() -> None:
-        def publish(ticks: list[Tick]) -> None:
+        def publish(ticks: Slice) -> None:
             found.extend((time.now_ns(), tick) for tick in ticks)
             if len(found) >= count:
                 running.cancel()

@@ -1,0 +1,456 @@
+/* feed.hub.rows in C: rows of a block become payloads, are kept and owed, with no tick object for any.
+ *
+ * feed/hub/rows.py says what it does, in Python; both give the same bytes: those of feed.protocol.codec. */
+#include "_path.h"
+#include <math.h>
+#include <string.h>
+#include <structmember.h>
+
+enum { MOST_VALUES = 4, MOST_PARTS = 2, LONGEST_SYMBOL = 64, ROOM = 1024 };
+
+/* Columns */
+
+typedef struct {
+    Py_buffer view;
+    char type; /* 'i' int32, 'q' int64, 'd' float64, 0 no column */
+} Column;
+
+static int open_column(Column *column, PyObject *values) {
+    if (values == Py_None) return 0;
+    if (PyObject_GetBuffer(values, &column->view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) < 0) return -1;
+    char type = column->view.format ? column->view.format[0] : 0;
+    if (type == 'l' && column->view.itemsize == 8) type = 'q';
+    column->type = type; /* from here on it is released */
+    if (column->view.ndim == 1 && strchr("iqd", type) && type) return 0;
+    return PyErr_SetString(PyExc_TypeError, "a column must be int32, int64 or float64"), -1;
+}
+
+static void close_column(Column *column) {
+    if (column->type) PyBuffer_Release(&column->view);
+    column->type = 0;
+}
+
+static Py_ssize_t length(const Column *column) { return column->view.shape[0]; }
+static int32_t code_at(const Column *column, Py_ssize_t row) { return ((int32_t *)column->view.buf)[row]; }
+static int64_t int_at(const Column *column, Py_ssize_t row) { return ((int64_t *)column->view.buf)[row]; }
+static double float_at(const Column *column, Py_ssize_t row) { return ((double *)column->view.buf)[row]; }
+
+static double number_at(const Column *column, Py_ssize_t row) {
+    return column->type == 'd' ? float_at(column, row) : (double)int_at(column, row);
+}
+
+static PyObject *value_at(const Column *column, Py_ssize_t row) {
+    if (column->type == 'd') return PyFloat_FromDouble(float_at(column, row));
+    return column->type ? PyLong_FromLongLong(int_at(column, row)) : Py_NewRef(Py_None);
+}
+
+/* Writing: there is room for whatever a tick holds, as symbols and numbers have a greatest length */
+
+typedef struct {
+    uint8_t bytes[ROOM], *at;
+    PyObject *encode; /* feed.protocol.codec.encode, for what is rare */
+} Writer;
+
+static void put_bytes(Writer *to, const void *bytes, size_t size) {
+    memcpy(to->at, bytes, size);
+    to->at += size;
+}
+
+static void put(Writer *to, const char *text) { put_bytes(to, text, strlen(text)); }
+
+static void put_int(Writer *to, int64_t value) {
+    uint8_t digits[20], *first = digits + sizeof digits;
+    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    do *--first = '0' + left % 10; while (left /= 10);
+    if (value < 0) *to->at++ = '-';
+    put_bytes(to, first, digits + sizeof digits - first);
+}
+
+/* Write a number as the codec does. */
+static int put_encoded(Writer *to, double value) {
+    PyObject *number = PyFloat_FromDouble(value), *text = number ? PyObject_CallOneArg(to->encode, number) : NULL;
+    Py_XDECREF(number);
+    if (text == NULL) return -1;
+    int fits = PyBytes_Check(text) && PyBytes_GET_SIZE(text) < 32;
+    if (fits) put(to, PyBytes_AS_STRING(text));
+    else PyErr_SetString(PyExc_ValueError, "a number must be encoded as a few bytes");
+    Py_DECREF(text);
+    return fits ? 0 : -1;
+}
+
+/* A decimal of at most 15 digits that gives the number back is the shortest one that does: no two of
+ * them give the same number (DBL_DIG). Most prices are one, with few places. */
+static int put_float(Writer *to, double value) {
+    static const int64_t scales[] = {1, 100, 10000, 1000000, 100000000};
+    static const int places[] = {0, 2, 4, 6, 8};
+    for (int i = 0; i < 5 && value >= 1e-3; i++) {
+        double scaled = value * scales[i] + 0.5;
+        if (scaled >= 1e15) break;
+        int64_t whole = (int64_t)scaled;
+        if ((double)whole / scales[i] != value) continue;
+        put_int(to, whole / scales[i]);
+        *to->at++ = '.';
+        int64_t rest = whole % scales[i];
+        if (rest == 0) return *to->at++ = '0', 0;
+        for (int place = places[i]; place--; rest /= 10) to->at[place] = '0' + rest % 10;
+        to->at += to->at[places[i] - 1] == '0' ? places[i] - 1 : places[i];
+        return 0;
+    }
+    return put_encoded(to, value);
+}
+
+static int put_number(Writer *to, const Column *column, Py_ssize_t row) {
+    if (column->type == 'd') return put_float(to, float_at(column, row));
+    if (column->type) put_int(to, int_at(column, row));
+    else put(to, "null");
+    return 0;
+}
+
+/* Give the characters of a symbol; its grammar (feed.symbols) has none that JSON would escape. */
+static const char *text_of(PyObject *symbol, Py_ssize_t *size) {
+    const char *text = PyUnicode_AsUTF8AndSize(symbol, size);
+    if (text == NULL || *size <= LONGEST_SYMBOL) return text;
+    return PyErr_SetString(PyExc_ValueError, "the symbol of a tick is too long"), NULL;
+}
+
+/* MessagePack, for ticks that nobody hears */
+
+static void pack_big_endian(Writer *to, uint8_t type, uint64_t value, int bytes) {
+    *to->at++ = type;
+    while (bytes--) *to->at++ = value >> (8 * bytes);
+}
+
+static void pack_int(Writer *to, int64_t value) {
+    if (value >= -32 && value < 128) *to->at++ = (uint8_t)value;
+    else if (value > 0 && value <= UINT8_MAX) pack_big_endian(to, 0xcc, value, 1);
+    else if (value > 0 && value <= UINT16_MAX) pack_big_endian(to, 0xcd, value, 2);
+    else if (value > 0 && value <= UINT32_MAX) pack_big_endian(to, 0xce, value, 4);
+    else if (value > 0) pack_big_endian(to, 0xcf, value, 8);
+    else if (value >= INT8_MIN) pack_big_endian(to, 0xd0, value, 1);
+    else if (value >= INT16_MIN) pack_big_endian(to, 0xd1, value, 2);
+    else if (value >= INT32_MIN) pack_big_endian(to, 0xd2, value, 4);
+    else pack_big_endian(to, 0xd3, value, 8);
+}
+
+static void pack_number(Writer *to, const Column *column, Py_ssize_t row) {
+    uint64_t bits = 0;
+    if (column->type == 'd') memcpy(&bits, (double *)column->view.buf + row, sizeof bits), pack_big_endian(to, 0xcb, bits, 8);
+    else if (column->type) pack_int(to, int_at(column, row));
+    else *to->at++ = 0xc0;
+}
+
+static void pack_text(Writer *to, const char *text, size_t size) {
+    if (size < 32) *to->at++ = 0xa0 | size;
+    else pack_big_endian(to, 0xd9, size, 1);
+    put_bytes(to, text, size);
+}
+
+static void pack_name(Writer *to, const char *name) { pack_text(to, name, strlen(name)); }
+
+/* The rows of a block */
+
+typedef struct { /* of one code */
+    PyObject *stream;
+    char traded; /* so that its quotes make no bars */
+} Known;
+
+typedef struct {
+    int channel; /* QUOTES or TRADES */
+    Column rows, codes, values[MOST_VALUES];
+    Py_ssize_t next; /* the first row that has not gone out */
+    PyObject *symbols, *streams; /* a list by code; the streams there are, by symbol */
+    Known *known;
+} Part;
+
+typedef struct {
+    PyObject_HEAD
+    Column ts_event;
+    Part parts[MOST_PARTS];
+    int count;
+    PyObject *open_stream, *encode, *bars, *traded, *last_values, *statistics;
+} Rows;
+
+typedef struct { /* one row on its way */
+    Part *part;
+    Known *known;
+    Py_ssize_t at; /* its place in the part */
+    int64_t seq, ts_event, ts_out;
+} Row;
+
+static const struct {
+    const char *type, *names[MOST_VALUES];
+    int values;
+} kinds[] = {{"quote", {"bid", "bid_size", "ask", "ask_size"}, 4}, {"trade", {"price", "size"}, 2}};
+
+#define SYMBOL_OF(row) PyList_GET_ITEM((row)->part->symbols, code_at(&(row)->part->codes, (row)->at))
+
+static PyObject *encode_row(Writer *to, const Row *row) {
+    int kind = row->part->channel;
+    Py_ssize_t size;
+    const char *symbol = text_of(SYMBOL_OF(row), &size);
+    if (symbol == NULL) return NULL;
+    to->at = to->bytes;
+    put(to, "{\"type\":\""), put(to, kinds[kind].type), put(to, "\",\"symbol\":\"");
+    put_bytes(to, symbol, size);
+    put(to, "\",\"seq\":"), put_int(to, row->seq);
+    put(to, ",\"ts_event\":"), put_int(to, row->ts_event);
+    for (int i = 0; i < kinds[kind].values; i++) {
+        put(to, ",\""), put(to, kinds[kind].names[i]), put(to, "\":");
+        if (put_number(to, &row->part->values[i], row->at) < 0) return NULL;
+    }
+    put(to, ",\"ts_out\":"), put_int(to, row->ts_out), put(to, "}");
+    return PyBytes_FromStringAndSize((char *)to->bytes, to->at - to->bytes);
+}
+
+static PyObject *pack_row(Writer *to, const Row *row) {
+    int kind = row->part->channel;
+    Py_ssize_t size;
+    const char *symbol = text_of(SYMBOL_OF(row), &size);
+    if (symbol == NULL) return NULL;
+    to->at = to->bytes;
+    *to->at++ = 0x80 | (5 + kinds[kind].values);
+    pack_name(to, "type"), pack_name(to, kinds[kind].type);
+    pack_name(to, "symbol"), pack_text(to, symbol, size);
+    pack_name(to, "seq"), pack_int(to, row->seq);
+    pack_name(to, "ts_event"), pack_int(to, row->ts_event);
+    for (int i = 0; i < kinds[kind].values; i++)
+        pack_name(to, kinds[kind].names[i]), pack_number(to, &row->part->values[i], row->at);
+    pack_name(to, "ts_out"), pack_int(to, row->ts_out);
+    return PyBytes_FromStringAndSize((char *)to->bytes, to->at - to->bytes);
+}
+
+/* Bars and statistics: feed.hub.tally in C */
+
+enum { HIGH, LOW, TALLY_LAST, VOLUME, NOTIONAL, COUNT };
+enum { DAY, SEEN_NS, TALLY };
+
+static const char *tally_slots[] = {"high", "low", "last", "volume", "notional", "trades", NULL};
+static const char *statistics_slots[] = {"day", "ts_event", "tally", NULL};
+static Layout tally_layout, statistics_layout;
+static const int64_t DAY_NS = 86400000000000, REWIND_NS = 1000000000;
+
+#define OF_TALLY(tally, name) SLOT(tally, &tally_layout, name)
+#define OF_STATISTICS(own, name) SLOT(own, &statistics_layout, name)
+
+static int tally_move(PyObject *tally, PyObject *price) {
+    int higher = PyObject_RichCompareBool(price, OF_TALLY(tally, HIGH), Py_GT);
+    int lower = higher ? 0 : PyObject_RichCompareBool(price, OF_TALLY(tally, LOW), Py_LT);
+    if (higher < 0 || lower < 0) return -1;
+    if (higher) Py_XSETREF(OF_TALLY(tally, HIGH), Py_NewRef(price));
+    if (lower) Py_XSETREF(OF_TALLY(tally, LOW), Py_NewRef(price));
+    Py_XSETREF(OF_TALLY(tally, TALLY_LAST), Py_NewRef(price));
+    return 0;
+}
+
+/* Add to a slot, in Python's own numbers: an int stays one. The reference to `more` is taken. */
+static int add_to(PyObject **slot, PyObject *more) {
+    PyObject *sum = more ? PyNumber_Add(*slot, more) : NULL;
+    Py_XDECREF(more);
+    if (sum == NULL) return -1;
+    Py_XSETREF(*slot, sum);
+    return 0;
+}
+
+static int tally_add(PyObject *tally, PyObject *price, PyObject *size) {
+    if (tally_move(tally, price) < 0 || add_to(&OF_TALLY(tally, COUNT), PyLong_FromLong(1)) < 0) return -1;
+    int known = PyObject_IsTrue(size);
+    if (known <= 0) return known;
+    if (add_to(&OF_TALLY(tally, VOLUME), Py_NewRef(size)) < 0) return -1;
+    return add_to(&OF_TALLY(tally, NOTIONAL), PyNumber_Multiply(price, size));
+}
+
+static int call(PyObject *own, const char *name, PyObject *args) {
+    PyObject *method = args ? PyObject_GetAttrString(own, name) : NULL;
+    PyObject *done = method ? PyObject_CallObject(method, args) : NULL;
+    Py_XDECREF(method), Py_XDECREF(args), Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+/* Give the open bar of a symbol if it has trades (or needs none), borrowed; NULL where Python must begin one. */
+static PyObject *open_bar(PyObject *seconds, PyObject *symbol, int of_trades) {
+    PyObject *bar = PyDict_GetItemWithError(seconds, symbol);
+    if (bar == NULL || !is_of(&tally_layout, bar, tally_slots)) return NULL;
+    return of_trades && PyObject_IsTrue(OF_TALLY(bar, COUNT)) != 1 ? NULL : bar;
+}
+
+static int count_in_bars(Rows *own, Row *row, PyObject *seconds, PyObject *price, PyObject *size) {
+    PyObject *symbol = SYMBOL_OF(row), *bar = open_bar(seconds, symbol, 1);
+    if (bar) return tally_add(bar, price, size);
+    return PyErr_Occurred() ? -1 : call(own->bars, "count_trade", Py_BuildValue("OOO", symbol, price, size));
+}
+
+static int64_t day_of(int64_t ns) { return ns / DAY_NS - (ns % DAY_NS < 0); }
+
+static int count_in_statistics(Rows *own, Row *row, PyObject *price, PyObject *size) {
+    PyObject *symbol = SYMBOL_OF(row), *statistics = PyDict_GetItemWithError(own->statistics, symbol);
+    if (PyErr_Occurred() || (statistics && !is_of(&statistics_layout, statistics, statistics_slots))) return -1;
+    if (statistics && PyLong_AsLongLong(OF_STATISTICS(statistics, DAY)) == day_of(row->ts_event)
+        && row->ts_event >= PyLong_AsLongLong(OF_STATISTICS(statistics, SEEN_NS)) - REWIND_NS
+        && is_of(&tally_layout, OF_STATISTICS(statistics, TALLY), tally_slots)) {
+        PyObject *ts_event = PyLong_FromLongLong(row->ts_event);
+        if (ts_event == NULL) return -1;
+        Py_XSETREF(OF_STATISTICS(statistics, SEEN_NS), ts_event);
+        return tally_add(OF_STATISTICS(statistics, TALLY), price, size);
+    }
+    if (PyErr_Occurred()) return -1;
+    return call(own->last_values, "count", Py_BuildValue("OLOO", symbol, (long long)row->ts_event, price, size));
+}
+
+static int count_trade(Rows *own, Row *row, PyObject *seconds) {
+    PyObject *price = value_at(&row->part->values[0], row->at), *size = value_at(&row->part->values[1], row->at);
+    int failed = !price || !size || count_in_statistics(own, row, price, size) < 0
+        || (seconds != Py_None && count_in_bars(own, row, seconds, price, size) < 0);
+    Py_XDECREF(price), Py_XDECREF(size);
+    return failed ? -1 : 0;
+}
+
+static int count_quote(Rows *own, Row *row, PyObject *seconds) {
+    PyObject *symbol = SYMBOL_OF(row);
+    if (seconds == Py_None || row->known->traded) return 0;
+    int traded = PySet_Contains(own->traded, symbol);
+    if (traded) return row->known->traded = traded > 0, traded < 0 ? -1 : 0;
+    Column *values = row->part->values;
+    PyObject *price = PyFloat_FromDouble((number_at(&values[0], row->at) + number_at(&values[2], row->at)) / 2);
+    PyObject *bar = price ? open_bar(seconds, symbol, 0) : NULL;
+    int failed = bar ? tally_move(bar, price)
+        : PyErr_Occurred() ? -1 : call(own->bars, "count_mid", Py_BuildValue("OO", symbol, price));
+    Py_XDECREF(price);
+    return failed;
+}
+
+/* The way of a row */
+
+static int find_known(Rows *own, Row *row) {
+    int32_t code = code_at(&row->part->codes, row->at);
+    if (code < 0 || code >= PyList_GET_SIZE(row->part->symbols)) return PyErr_SetString(PyExc_IndexError, "a code has no symbol"), -1;
+    row->known = &row->part->known[code];
+    if (row->known->stream) return 0;
+    PyObject *symbol = SYMBOL_OF(row), *stream = Py_XNewRef(PyDict_GetItemWithError(row->part->streams, symbol));
+    if (stream == NULL && !PyErr_Occurred())
+        stream = PyObject_CallFunction(own->open_stream, "sO", row->part->channel == QUOTES ? "quotes" : "trades", symbol);
+    if (stream == NULL || !is_stream(stream)) return Py_XDECREF(stream), -1;
+    row->known->stream = stream;
+    return 0;
+}
+
+static int send_row(Writer *to, Row *row, PyObject *begun, Py_ssize_t *heard) {
+    PyObject *stream = row->known->stream, *seq = next_seq(stream);
+    if (seq == NULL) return -1;
+    row->seq = PyLong_AsLongLong(seq);
+    Py_DECREF(seq);
+    int hears = is_heard(stream);
+    PyObject *payload = hears ? encode_row(to, row) : pack_row(to, row);
+    int failed = payload ? hears ? fan_out_one(stream, payload, begun) : keep_payload(stream, payload) : -1;
+    Py_XDECREF(payload);
+    *heard += hears;
+    return failed;
+}
+
+static void begin_at(Rows *own, Py_ssize_t start) {
+    for (Part *part = own->parts; part < own->parts + own->count; part++)
+        if (!part->rows.type) part->next = start;
+        else while (part->next < length(&part->rows) && int_at(&part->rows, part->next) < start) part->next++;
+}
+
+/* Give the part that a row is of; NULL with an exception when there is none. */
+static Part *part_of(Rows *own, Py_ssize_t at) {
+    for (Part *part = own->parts; part < own->parts + own->count; part++)
+        if (part->next < length(&part->codes) && (!part->rows.type || int_at(&part->rows, part->next) == at)) return part;
+    return PyErr_SetString(PyExc_IndexError, "a row is in no part"), NULL;
+}
+
+static int pass_on_one(Rows *own, Writer *to, Row *row, PyObject *seconds, PyObject *begun, Py_ssize_t *heard) {
+    if (find_known(own, row) < 0) return -1;
+    int failed = row->part->channel == TRADES ? count_trade(own, row, seconds) : count_quote(own, row, seconds);
+    return failed < 0 ? -1 : send_row(to, row, begun, heard);
+}
+
+static PyObject *rows_pass_on(Rows *own, PyObject *args) {
+    Py_ssize_t start, stop, heard = 0;
+    long long ts_out;
+    if (!PyArg_ParseTuple(args, "nnL", &start, &stop, &ts_out)) return NULL;
+    if (start < 0 || stop > length(&own->ts_event)) return PyErr_SetString(PyExc_IndexError, "the block has no such rows"), NULL;
+    PyObject *seconds = own->bars == Py_None ? Py_NewRef(Py_None) : PyObject_GetAttrString(own->bars, "seconds");
+    PyObject *begun = PyList_New(0);
+    Writer writer = {.encode = own->encode};
+    begin_at(own, start);
+    int failed = !seconds || !begun || (seconds != Py_None && !PyDict_Check(seconds));
+    for (Py_ssize_t at = start; !failed && at < stop; at++) {
+        Part *part = part_of(own, at);
+        if (part == NULL) { failed = 1; break; }
+        Row row = {.part = part, .at = part->next++, .ts_event = int_at(&own->ts_event, at), .ts_out = ts_out};
+        failed = pass_on_one(own, &writer, &row, seconds, begun, &heard) < 0;
+    }
+    Py_XDECREF(seconds);
+    if (!failed) return Py_BuildValue("Nn", begun, heard);
+    return Py_XDECREF(begun), NULL;
+}
+
+/* The type */
+
+static int open_part(Part *part, PyObject *given) {
+    PyObject *rows, *codes, *values[MOST_VALUES];
+    if (!PyArg_ParseTuple(given, "iOOO!O!OOOO", &part->channel, &rows, &codes, &PyList_Type, &part->symbols, &PyDict_Type,
+                          &part->streams, &values[0], &values[1], &values[2], &values[3])) return part->symbols = part->streams = NULL, -1;
+    Py_INCREF(part->symbols), Py_INCREF(part->streams);
+    if (part->channel != QUOTES && part->channel != TRADES) return PyErr_SetString(PyExc_ValueError, "rows are quotes or trades"), -1;
+    part->known = PyMem_Calloc(PyList_GET_SIZE(part->symbols) + 1, sizeof *part->known);
+    if (part->known == NULL) return PyErr_NoMemory(), -1;
+    int failed = open_column(&part->rows, rows) < 0 || open_column(&part->codes, codes) < 0;
+    for (int i = 0; !failed && i < kinds[part->channel].values; i++) failed = open_column(&part->values[i], values[i]) < 0;
+    if (failed) return -1;
+    for (int i = 0; i < kinds[part->channel].values; i++)
+        if (part->values[i].type && (part->values[i].type == 'i' || length(&part->values[i]) != length(&part->codes))) failed = 1;
+    if (part->rows.type && (part->rows.type != 'q' || length(&part->rows) != length(&part->codes))) failed = 1;
+    if (failed || part->codes.type != 'i' || (part->channel == QUOTES && !(part->values[0].type && part->values[2].type)))
+        return PyErr_SetString(PyExc_TypeError, "columns do not fit each other"), -1;
+    return 0;
+}
+
+static void close_part(Part *part) {
+    for (Py_ssize_t i = 0; part->known && i < PyList_GET_SIZE(part->symbols); i++) Py_XDECREF(part->known[i].stream);
+    PyMem_Free(part->known);
+    close_column(&part->rows), close_column(&part->codes);
+    for (int i = 0; i < MOST_VALUES; i++) close_column(&part->values[i]);
+    Py_XDECREF(part->symbols), Py_XDECREF(part->streams);
+}
+
+static PyObject *rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    PyObject *ts_event, *parts, *open_stream, *encode, *bars, *traded, *last_values, *statistics;
+    if (!PyArg_ParseTuple(args, "OO!OOOOOO!", &ts_event, &PyTuple_Type, &parts, &open_stream, &encode, &bars, &traded, &last_values, &PyDict_Type, &statistics)) return NULL;
+    Rows *own = (Rows *)type->tp_alloc(type, 0);
+    if (own == NULL) return NULL;
+    own->open_stream = Py_NewRef(open_stream), own->encode = Py_NewRef(encode), own->bars = Py_NewRef(bars);
+    own->traded = Py_NewRef(traded), own->last_values = Py_NewRef(last_values), own->statistics = Py_NewRef(statistics);
+    int failed = open_column(&own->ts_event, ts_event) < 0;
+    if (!failed && own->ts_event.type != 'q') PyErr_SetString(PyExc_TypeError, "times must be int64"), failed = 1;
+    if (!failed && PyTuple_GET_SIZE(parts) > MOST_PARTS) PyErr_SetString(PyExc_ValueError, "too many parts"), failed = 1;
+    while (!failed && own->count < PyTuple_GET_SIZE(parts)) {
+        PyObject *part = PyTuple_GET_ITEM(parts, own->count);
+        failed = open_part(&own->parts[own->count++], part) < 0;
+    }
+    if (failed) Py_CLEAR(own);
+    return (PyObject *)own;
+}
+
+static void rows_dealloc(Rows *own) {
+    close_column(&own->ts_event);
+    for (int i = 0; i < own->count; i++) close_part(&own->parts[i]);
+    Py_XDECREF(own->open_stream), Py_XDECREF(own->encode), Py_XDECREF(own->bars);
+    Py_XDECREF(own->traded), Py_XDECREF(own->last_values), Py_XDECREF(own->statistics);
+    Py_TYPE(own)->tp_free((PyObject *)own);
+}
+
+static PyMethodDef rows_methods[] = {
+    {"pass_on", (PyCFunction)rows_pass_on, METH_VARARGS, "Number, count, keep and owe rows start..stop; give the cohorts that owed nothing before, and how many are heard."},
+    {NULL},
+};
+
+PyTypeObject RowsType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "feed.hub._path.Rows",
+    .tp_basicsize = sizeof(Rows),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = rows_new,
+    .tp_dealloc = (destructor)rows_dealloc,
+    .tp_methods = rows_methods,
+};

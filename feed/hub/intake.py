@@ -1,0 +1,58 @@
+"""One source's way into the feed: its bars are made, and its rows stay columns where they can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from feed.hub.bars import BarBuilder
+from feed.hub.hub import Hub
+from feed.hub.rows import Rows, rows_of
+from feed.hub.tickerplant import Tickerplant
+from feed.tape.block import TickBlock
+from feed.tape.slices import Slice
+
+
+class Intake:
+    """Publishes slices of blocks.
+
+    Args:
+        tickerplant: takes what must be ticks.
+        hub: whose they become.
+        take_rows: takes rows start..stop of a block; None when somebody wants all as ticks.
+        brings_bars: whether the source has bars among its ticks.
+    """
+
+    def __init__(
+        self,
+        tickerplant: Tickerplant,
+        hub: Hub,
+        take_rows: Callable[[Rows, int, int], None] | None,
+        *,
+        brings_bars: bool,
+    ) -> None:
+        self._tickerplant = tickerplant
+        self._hub = hub
+        self._take_rows = take_rows
+        self._bars = None if brings_bars else BarBuilder()
+        self._block: TickBlock | None = None
+        self._rows: Rows | None = None
+
+    def restart(self) -> None:
+        """Begin anew, as the source goes on from elsewhere: bars that are open belong there."""
+        self._bars = self._bars and BarBuilder()
+        self._block = None
+
+    def publish(self, part: Slice) -> None:
+        """Publish a slice, in order, with the bars that its ticks close."""
+        bars, rows = self._bars, self._rows_of(part.block) if self._take_rows else None
+        if self._take_rows and rows and (bars is None or bars.holds(*part.span)):
+            self._take_rows(rows, part.start, part.stop)
+        else:
+            ticks = part.ticks()
+            self._tickerplant.publish(ticks if bars is None else bars.extend(ticks))
+
+    def _rows_of(self, block: TickBlock) -> Rows | None:
+        if self._block is not block:
+            self._block = block
+            self._rows = rows_of(block, self._hub.index, self._hub.last_values, self._bars)
+        return self._rows

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from feed.hub.bars import SECOND_NS
+from feed.hub.hub import Hub
+from feed.hub.intake import Intake
+from feed.hub.rows import Rows
+from feed.hub.tickerplant import Tickerplant
+from feed.tape.block import TickBlock, block_of
+from feed.tape.slices import Slices
+from feed.ticks import Bar, Status, Tick, Trade
+from tests.fakes import FakeClock
+
+
+class World:
+    """A hub behind an intake, and what came through as ticks."""
+
+    def __init__(self, *, rows: bool = True, brings_bars: bool = False) -> None:
+        self.hub = Hub(lambda flush: None)
+        self.plant = Tickerplant(self.hub.index, self.hub.receive, FakeClock())
+        self.rows = 0
+        take = self.take_rows if rows else None
+        self.intake = Intake(self.plant, self.hub, take, brings_bars=brings_bars)
+
+    def take_rows(self, rows: Rows, start: int, stop: int) -> None:
+        self.rows += stop - start
+        self.hub.receive_rows(rows, start, stop, 1)
+
+    def log(self) -> dict[tuple[str, str], list[Tick]]:
+        journal = self.hub.journal
+        return {
+            (own.channel, own.symbol): [_unstamped(t) for t in journal.since(own, 1, 999) or ()]
+            for own in self.hub.index.streams()
+        }
+
+
+def _unstamped(tick: Tick) -> Tick:
+    tick.ts_out = 0
+    return tick
+
+
+def trades(*seconds: float) -> TickBlock:
+    times = (np.array(seconds) * SECOND_NS).astype(np.int64)
+    codes = np.arange(len(seconds)) % 2
+    return block_of(Trade, times, ["A", "B"], codes, {"price": np.array(seconds) + 1})
+
+
+def bursts(block: TickBlock, size: int) -> Iterator[int]:
+    yield from range(size, len(block), size)
+    yield len(block)
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_the_log_is_the_same_whether_ticks_come_as_rows_or_as_ticks(size: int) -> None:
+    block = trades(*(i * 0.21 for i in range(40)), *(60 + i * 0.4 for i in range(20)))
+    worlds = [World(rows=own) for own in (True, False)]
+    for world in worlds:
+        slices = Slices(block)
+        for stop in bursts(block, size):
+            world.intake.publish(slices.take(stop))
+    as_rows, as_ticks = worlds
+    assert as_rows.log() == as_ticks.log()
+    assert as_ticks.rows == 0
+    assert as_rows.rows > 0 or size == 100
+    snapshots = [w.hub.last_values.snapshot("A", ["trades", "bars"]).session for w in worlds]
+    assert snapshots[0] == snapshots[1]
+
+
+def test_a_burst_that_closes_no_bar_comes_as_rows_and_one_that_does_as_ticks() -> None:
+    world, slices = World(), Slices(trades(0.1, 0.2, 0.3, 1.1, 1.2))
+    world.intake.publish(slices.take(1))  # the first one opens the second
+    world.intake.publish(slices.take(3))
+    assert world.rows == 2
+    world.intake.publish(slices.take(4))
+    assert world.rows == 2
+    world.intake.publish(slices.take(5))
+    assert world.rows == 3
+    bars = [own for own in world.log()["bars", "A"] if isinstance(own, Bar)]
+    assert [own.ts_event for own in bars] == [0]
+
+
+def test_a_source_with_bars_of_its_own_gets_none() -> None:
+    world, block = World(brings_bars=True), trades(0.1, 5.1, 70.1)
+    world.intake.publish(Slices(block).take(len(block)))
+    assert world.rows == 3
+    assert {channel for channel, _ in world.log()} == {"trades"}
+
+
+def test_what_is_neither_quote_nor_trade_comes_as_ticks() -> None:
+    world = World()
+    halted = np.array(["halted"], object)
+    block = block_of(
+        Status, np.zeros(1, np.int64), ["A"], np.zeros(1, np.int64), {"status": halted}
+    )
+    world.intake.publish(Slices(block).take(1))
+    assert world.rows == 0
+    assert list(world.log()) == [("status", "A")]
+
+
+def test_after_a_restart_bars_that_were_open_are_gone() -> None:
+    world, slices = World(), Slices(trades(0.1, 0.2, 3.1, 3.2))
+    world.intake.publish(slices.take(2))
+    world.intake.restart()
+    world.intake.publish(slices.take(4))
+    assert ("bars", "A") not in world.log()

@@ -1,0 +1,157 @@
+"""What rows become is what the same ticks become, byte for byte, in Python and in C."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from feed.hub import path
+from feed.hub.bars import SECOND_NS, BarBuilder
+from feed.hub.cohort import Cohort, Member
+from feed.hub.hub import Hub
+from feed.hub.last_values import DAY_NS
+from feed.hub.rows import Rows, RowsInPython, rows_of
+from feed.hub.steps import Pace, finish
+from feed.hub.subscriptions import Subscription, Subscriptions, Terms
+from feed.tape.block import Part, TickBlock, block_of
+from feed.ticks import Bar, Quote, Trade
+
+compiled = pytest.mark.skipif(not path.IN_C, reason="needs the compiled module")
+
+SYMBOLS = np.array(["A", "BTC-USD", "^GSPC", "X" * 40], dtype=object)
+
+prices = st.one_of(
+    st.integers(1, 10**7).map(lambda cents: cents / 100),
+    st.integers(1, 10**9).map(lambda units: units / 10**8),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([0.0, -0.0, 1e15, 1e16, 1e-3, 1e-5, 0.07, 1.1, 5e-324, 999999999999999.0]),
+)
+whole = st.integers(-(2**63), 2**63 - 1) | st.integers(-70_000, 70_000)
+times = st.integers(-2 * DAY_NS, 2 * DAY_NS) | st.integers(0, 3 * SECOND_NS)
+
+row = st.tuples(times, st.booleans(), st.integers(0, 3), prices, prices, whole)
+
+
+def block(made: list[tuple[int, bool, int, float, float, int]], sizes: str) -> TickBlock:
+    """Make a block of quotes and trades; sizes are whole, fractions, or not there."""
+    parts = []
+    for is_trade in (False, True):
+        places = np.array([i for i, own in enumerate(made) if own[1] is is_trade], np.int64)
+        mine = [made[i] for i in places]
+        first, second = (np.array([own[at] for own in mine], float) for at in (3, 4))
+        size = np.array([own[5] for own in mine], np.int64)
+        columns: dict[str, Any] = {"price": first} if is_trade else {"bid": first, "ask": second}
+        if sizes != "none":
+            name = "size" if is_trade else "bid_size"
+            columns[name] = size if sizes == "whole" else size / 3
+        codes = np.array([own[2] for own in mine], np.uint16)
+        if len(mine):
+            rows = None if len(mine) == len(made) else places
+            parts.append(Part(Trade if is_trade else Quote, rows, SYMBOLS, codes, columns))
+    return TickBlock(np.array([own[0] for own in made], np.int64), tuple(parts))
+
+
+class World:
+    """A hub with three cohorts, one of them of a wildcard, that goes one of two ways."""
+
+    def __init__(self, part: TickBlock, *, in_python: bool) -> None:
+        self.hub = Hub(lambda flush: None)
+        self.bars = BarBuilder()
+        self.cohorts = [self._cohort("A", "BTC-USD"), self._cohort("A"), self._cohort("^*")]
+        args = part, self.hub.index, self.hub.last_values, self.bars
+        self.rows: Rows | None = RowsInPython(*args) if in_python else rows_of(*args)
+
+    def _cohort(self, *patterns: str) -> Cohort:
+        wish = Subscriptions({Subscription("quotes", own): Terms("adaptive") for own in patterns})
+        with self.hub.index.held(wish, batched=False) as cohort:
+            finish(self.hub.index.fill(cohort, Pace()))
+            cohort.join(cast(Member, object()), behind=True)
+        return cohort
+
+    def pass_on(self, stops: list[int]) -> None:
+        assert self.rows is not None
+        for start, stop in zip([0, *stops], stops, strict=False):
+            self.hub.receive_rows(self.rows, start, stop, 77 + stop)
+
+    def state(self) -> list[Any]:
+        streams = [(s.channel, s.symbol, s.seq, list(s.recent)) for s in self.hub.index.streams()]
+        newest = [s.newest for s in self.hub.index.streams()]
+        owed = [cohort.payloads() for cohort in self.cohorts]
+        statistics = {
+            symbol: (own.day, own.ts_event, own.snapshot())
+            for symbol, own in self.hub.last_values.statistics.items()
+        }
+        open_bars = {
+            symbol: [getattr(own, name) for name in own.__slots__]
+            for symbol, own in self.bars.seconds.items()
+        }
+        counts = self.hub.metrics.ticks_in, self.hub.metrics.encodings
+        return [streams, newest, owed, statistics, open_bars, self.bars.traded, counts]
+
+
+@compiled
+@given(
+    st.lists(row, min_size=1, max_size=30), st.sampled_from(["whole", "parts", "none"]), st.data()
+)
+@example([(0, True, 0, 0.07, 0.0, 2**63 - 1)] * 3, "whole", None)
+def test_rows_in_c_are_kept_owed_and_counted_as_in_python(
+    made: list[tuple[int, bool, int, float, float, int]], sizes: str, data: st.DataObject | None
+) -> None:
+    part = block(made, sizes)
+    middle = data.draw(st.integers(0, len(made))) if data else 1
+    worlds = [World(part, in_python=own) for own in (True, False)]
+    for world in worlds:
+        world.pass_on([middle, len(made)])
+    in_python, in_c = (world.state() for world in worlds)
+    assert repr(in_c) == repr(in_python)
+
+
+@pytest.mark.parametrize("in_python", [True, pytest.param(False, marks=compiled)])
+def test_a_row_may_be_left_out_and_the_next_ones_are_right(in_python: bool) -> None:
+    made = [(at, at % 2 == 0, 0, float(at), at + 1.0, at) for at in range(1, 9)]
+    world = World(block(made, "whole"), in_python=in_python)
+    assert world.rows is not None
+    world.hub.receive_rows(world.rows, 0, 2, 1)
+    world.hub.receive_rows(world.rows, 5, 8, 2)
+    found = {own.channel: own for own in world.hub.index.streams()}
+    assert {name: own.seq for name, own in found.items()} == {"quotes": 2, "trades": 3}
+    assert [own.last.ts_event for own in found.values() if own.last] == [7, 8]
+
+
+def test_what_is_no_number_stays_ticks() -> None:
+    hub, bars, one = Hub(lambda flush: None), BarBuilder(), np.zeros(1, np.int64)
+    objects = {"price": np.array([None], object)}
+    assert (
+        rows_of(block_of(Trade, one, ["A"], one, objects), hub.index, hub.last_values, bars) is None
+    )
+    assert rows_of(block_of(Bar, one, ["A"], one, {}), hub.index, hub.last_values, bars) is None
+
+
+@compiled
+@pytest.mark.parametrize(
+    "part",
+    [
+        Part(Quote, None, SYMBOLS, np.zeros(1, np.int32), {}),
+        Part(Quote, None, SYMBOLS, np.zeros(1, np.int32), {"bid": np.zeros(2), "ask": np.zeros(1)}),
+        Part(Trade, np.zeros(2, np.int64), SYMBOLS, np.zeros(1, np.int32), {"price": np.zeros(1)}),
+    ],
+)
+def test_columns_that_do_not_fit_each_other_are_refused(part: Part) -> None:
+    hub = Hub(lambda flush: None)
+    with pytest.raises(TypeError, match="fit"):
+        rows_of(TickBlock(np.zeros(1, np.int64), (part,)), hub.index, hub.last_values, None)
+
+
+@compiled
+def test_rows_that_are_not_there_are_refused() -> None:
+    hub, zero = Hub(lambda flush: None), np.zeros(1, np.int64)
+    part = block_of(Trade, zero, ["A"], np.array([1]), {"price": np.zeros(1)})
+    rows = rows_of(part, hub.index, hub.last_values, None)
+    assert rows is not None
+    for start, stop in ((0, 2), (-1, 1), (0, 1)):  # the last: a code without a symbol
+        with pytest.raises(IndexError):
+            rows.pass_on(start, stop, 1)

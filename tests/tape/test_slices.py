@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feed.tape.block import TickBlock, block_of
+from feed.tape.slices import AHEAD_TICKS, Slices
+from feed.ticks import Tick, Trade
+
+COUNT = AHEAD_TICKS + 100
+
+
+@pytest.fixture(scope="module")
+def block() -> TickBlock:
+    times = np.arange(COUNT)
+    return block_of(Trade, times, ["A"], np.zeros(COUNT, np.int32), {"price": times + 0.5})
+
+
+@given(st.lists(st.tuples(st.integers(0, COUNT), st.booleans())))
+def test_slices_give_the_ticks_of_their_rows_whoever_asks_for_them(
+    block: TickBlock, stops: list[tuple[int, bool]]
+) -> None:
+    slices, whole, start = Slices(block), block.ticks(0, COUNT), 0
+    for stop, asks in sorted(stops):
+        part = slices.take(stop)
+        assert (part.block, part.start, part.stop) == (block, start, stop)
+        if asks:
+            assert list(part) == whole[start:stop]
+        start = stop
+
+
+def test_few_ticks_are_built_together_with_those_that_come_next(
+    block: TickBlock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[tuple[int, int]] = []
+    build = TickBlock.ticks
+
+    def noted(self: TickBlock, start: int, stop: int) -> list[Tick]:
+        built.append((start, stop))
+        return build(self, start, stop)
+
+    monkeypatch.setattr(TickBlock, "ticks", noted)
+    slices = Slices(block)
+    for stop in range(1, COUNT + 1):
+        assert [tick.ts_event for tick in slices.take(stop)] == [stop - 1]
+    assert built == [(0, AHEAD_TICKS), (AHEAD_TICKS, COUNT)]
+
+
+def test_the_span_is_from_the_first_event_time_to_the_last(block: TickBlock) -> None:
+    slices = Slices(block)
+    slices.take(3)
+    assert slices.take(7).span == (3, 6)
