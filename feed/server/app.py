@@ -19,6 +19,7 @@ from feed.logs import ACCESS
 from feed.metrics import Metrics
 from feed.recorder import Recorder
 from feed.server import admin, control, descriptors, publishing, reads
+from feed.server.entrance import Entrance
 from feed.server.exposition import Exposition, Sources
 from feed.server.gate import Gate
 from feed.server.listener import Listener
@@ -77,15 +78,11 @@ class GuardedApplication(Application):
 
 
 def application(
-    registry: Registry,
-    sources: Sources = lambda: (),
-    recorder: Recorder | None = None,
-    gate: Gate | None = None,
+    entrance: Entrance, sources: Sources = lambda: (), recorder: Recorder | None = None
 ) -> Application:
     """Build the routes."""
-    gate = gate or Gate()
-    turn = Turn(asyncio.get_running_loop())
-    shared = {"registry": registry, "turn": turn, "gate": gate}
+    registry = entrance.registry
+    shared = {"entrance": entrance}
     probed = {"registry": registry, "sources": sources}
     observed = {"registry": registry, "exposition": Exposition(registry, sources, recorder)}
     metrics = registry.hub.metrics
@@ -118,7 +115,7 @@ def application(
         default_handler_class=NotFoundHandler,
         log_function=log_request,
     )
-    guarded.policy, guarded.metrics = gate.policy, metrics
+    guarded.policy, guarded.metrics = entrance.gate.policy, metrics
     return guarded
 
 
@@ -156,12 +153,13 @@ def listen(
 ) -> Listener:
     """Start to accept connections."""
     gate = gate or Gate()
+    entrance = Entrance(registry, Turn(asyncio.get_running_loop()), gate)
     server = HTTPServer(
-        application(registry, sources, recorder, gate),
+        application(entrance, sources, recorder),
         idle_connection_timeout=gate.handshake_s,
         body_timeout=10,
         max_header_size=16_384,
         max_body_size=65_536,
     )
     tls = gate.certificate.context if gate.certificate else None
-    return Listener(server, sockets, descriptors.limit(), tls)
+    return Listener(server, sockets, descriptors.limit(), tls, entrance)

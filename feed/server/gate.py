@@ -37,7 +37,7 @@ def address_of(request: HTTPServerRequest, registry: Registry) -> str:
 def unavailable(
     request: HTTPServerRequest, registry: Registry, principal: Principal | None
 ) -> Refusal | None:
-    """Say why no session can be opened at the moment, or None.
+    """Say why no session can be opened at the moment, or None; only None counts as a handshake.
 
     Args:
         principal: who asks, where the header said so.
@@ -50,8 +50,6 @@ def unavailable(
         return 503, "sessions_limit", "this feed has no room for another session"
     if not admission.addresses.has_room(address):
         return 429, "address_limit", "this address has as many sessions as it may"
-    if not admission.addresses.may_shake(address, registry.clock.monotonic_s()):
-        return 429, "handshake_limit", "too many handshakes from this address, wait a little"
     if (
         principal is None
         and registry.authority.newcomer is NOBODY
@@ -59,4 +57,6 @@ def unavailable(
         and admission.sessions_of[NOBODY.name] >= limits.unauthenticated_sessions
     ):
         return 503, "unauthenticated_limit", "too many sessions have yet to authenticate"
+    if not admission.addresses.may_shake(address, registry.clock.monotonic_s()):
+        return 429, "handshake_limit", "too many handshakes from this address, wait a little"
     return None

@@ -18,6 +18,9 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream, SSLIOStream
 
 from feed.server import descriptors
+from feed.server.arrivals import Arrivals
+from feed.server.entrance import Entrance
+from feed.server.turn import Turn
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +28,10 @@ BUFFER_BYTES: Final = 262_144
 """The most that is read ahead of a request; headers and bodies have limits of their own."""
 
 BURST: Final = 16
-"""How many connections are accepted in one turn of the loop."""
+"""How many connections Tornado is given in one turn of the loop, a third of a ms each."""
+
+CROWD: Final = 64
+"""How many are accepted in one turn where they queue to be looked at."""
 
 SPARE: Final = 8
 """How many descriptors are never given to connections, as files are opened at any time."""
@@ -44,6 +50,7 @@ class Listener:
         sockets: listening, non-blocking; owned by the listener from now on.
         descriptor_limit: how many descriptors the process may have.
         tls: what connections are encrypted with; None leaves them plain.
+        entrance: where plain handshakes become sessions; None leaves them all to Tornado.
     """
 
     def __init__(
@@ -52,12 +59,16 @@ class Listener:
         sockets: Iterable[socket.socket],
         descriptor_limit: int,
         tls: ssl.SSLContext | None = None,
+        entrance: Entrance | None = None,
     ) -> None:
         self._server = server
         self._tls = tls
         self._sockets = list(sockets)
         self._most = max(SPARE, descriptor_limit - SPARE)
         self._loop = asyncio.get_running_loop()
+        self._arrivals: Arrivals | None = None
+        if entrance is not None and tls is None:
+            self._arrivals = Arrivals(entrance, Turn(self._loop), self._serve)
         self._told_s = -TELL_S
         self._pause: asyncio.TimerHandle | None = None
         self._resume()
@@ -69,6 +80,8 @@ class Listener:
             self._loop.remove_reader(sock)
             self._accept(sock, self._most)
             sock.close()
+        if self._arrivals is not None:
+            self._arrivals.stop()
         if self._pause is not None:
             self._pause.cancel()
 
@@ -78,10 +91,12 @@ class Listener:
 
     def _resume(self) -> None:
         self._pause = None
+        most = CROWD if self._arrivals else BURST
         for sock in self._sockets:
-            self._loop.add_reader(sock, self._accept, sock, BURST)
+            self._loop.add_reader(sock, self._accept, sock, most)
 
     def _accept(self, sock: socket.socket, most: int) -> None:
+        take = self._arrivals.take if self._arrivals else self._serve
         for _ in range(most):
             try:
                 if descriptors.next_number(sock.fileno()) >= self._most:
@@ -93,7 +108,7 @@ class Listener:
                 continue
             except OSError as error:
                 return self._hold_back(str(error.strerror).lower())
-            self._serve(connection, address)
+            take(connection, address)
 
     def _serve(self, connection: socket.socket, address: Any) -> None:
         if self._tls is None:

@@ -54,20 +54,20 @@ class Policy:
         place = _place(hosts[0]) if len(hosts) == 1 else None
         if place is None:
             return 400, "bad_host", "Host must be one name or address, with or without a port"
-        if not self._is_ours(place.host, _local_address(request)):
+        if not self._is_ours(place.host, request):
             return 403, "host_refused", "this feed has another Host (--allowed-hosts lists more)"
         if not self._may_ask(request, place):
             return 403, "origin_refused", "pages of this Origin may not ask (--allowed-origins)"
         return None
 
-    def _is_ours(self, host: str, local: str) -> bool:
+    def _is_ours(self, host: str, request: HTTPServerRequest) -> bool:
         if ANY in self._hosts or host in self._hosts:
             return True
         try:
             address = ipaddress.ip_address(host)
         except ValueError:
             return False
-        return address.is_loopback or host == local
+        return address.is_loopback or host == _local_address(request)
 
     def _may_ask(self, request: HTTPServerRequest, place: Place) -> bool:
         origins = request.headers.get_list("Origin")

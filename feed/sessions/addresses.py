@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
-from feed.sessions.rates import Rate, Rates
+from feed.sessions.rates import KEPT, Rate, Rates
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -74,6 +75,7 @@ class Addresses:
         return any(address in network for network in self._trusted)
 
 
+@lru_cache(KEPT)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         found = ipaddress.ip_address(text.strip("[]").partition("%")[0])

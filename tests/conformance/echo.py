@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from feed.protocol.frames import Frame, Opcode, text_frame
-from feed.server import websocket
+from feed.server import arrivals, entrance
 from feed.server.app import bind, listen
 from feed.server.transport import SocketTransport
 from feed.sessions.delivery import Transport
@@ -47,7 +47,8 @@ async def echoing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
         name = secrets.token_hex(4)
         return Session(name, transport, registry, ANONYMOUS, batched=batched)
 
-    monkeypatch.setattr(websocket, "SocketTransport", EchoTransport)
+    monkeypatch.setattr(entrance, "SocketTransport", EchoTransport)
+    monkeypatch.setattr(arrivals, "MORE", 0)  # nothing follows the answer
     monkeypatch.setattr(registry, "open", open_silent)
     sockets = bind("127.0.0.1", 0, 65_536)
     server = listen(registry, sockets)

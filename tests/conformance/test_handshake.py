@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import tornado
 
+from feed.server import arrivals
 from tests.fakes import World
 from tests.server.local import KEY, Peer, handshake, peer, serving
 
@@ -23,6 +24,13 @@ GOOD = (
 )
 PING = b'{"type":"ping","id":1}'
 FRAME = bytes((0x81, 0x80 | len(PING))) + bytes(4) + PING
+
+
+@pytest.fixture(params=["plain", "tornado"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what is plain read at one look, and all of it by Tornado: the answers are the same."""
+    if request.param == "tornado":
+        monkeypatch.setattr(arrivals, "read_head", lambda _: None)
 
 
 def lines(*headers: str, start: str = "GET /v1/stream HTTP/1.1") -> bytes:

@@ -4,61 +4,21 @@ import asyncio
 import socket
 
 import pytest
-from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
-from feed.server import websocket
+from feed.server import arrivals, entrance
 from feed.server.gate import Gate
-from feed.server.websocket import refusal
 from feed.sessions.auth import Authority, Mode, Trusted
 from feed.sessions.keys import Keys
 from feed.sessions.limits import Limits
 from tests.fakes import World, quote
-from tests.server.local import KEY, answer, eventually, handshake, peer, request, serving
-
-GOOD = {
-    "Host": "localhost",
-    "Upgrade": "websocket",
-    "Connection": "keep-alive, Upgrade",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": KEY,
-}
+from tests.server.local import answer, eventually, handshake, peer, request, serving
 
 
-def asked(headers: dict[str, str], version: str = "HTTP/1.1", method: str = "GET") -> object:
-    line = RequestStartLine(method, "/", version)
-    request = HTTPServerRequest(headers=HTTPHeaders(headers), start_line=line)
-    refused = refusal(request)
-    return refused and refused[0]
-
-
-def test_a_proper_handshake_is_not_refused() -> None:
-    assert asked(GOOD) is None
-    assert asked(GOOD | {"Upgrade": "WebSocket", "Connection": "upgrade"}) is None
-
-
-@pytest.mark.parametrize(
-    ("change", "status"),
-    [
-        ({"Upgrade": "h2c"}, 426),
-        ({"Connection": "keep-alive"}, 426),
-        ({"Sec-WebSocket-Version": "8"}, 426),
-        ({"Sec-WebSocket-Version": ""}, 426),
-        ({"Sec-WebSocket-Key": ""}, 400),
-        ({"Sec-WebSocket-Key": "AAAA"}, 400),
-        ({"Sec-WebSocket-Key": f"!{KEY}"}, 400),
-        ({"Sec-WebSocket-Key": "not base64 at all!!!!!!!"}, 400),
-        ({"Sec-WebSocket-Key": "\xe9" * 24}, 400),
-    ],
-)
-def test_an_improper_handshake_is_refused_with_its_status(
-    change: dict[str, str], status: int
-) -> None:
-    assert asked(GOOD | change) == status
-
-
-def test_http_1_0_and_other_methods_are_refused() -> None:
-    assert asked(GOOD, version="HTTP/1.0") == 400
-    assert asked(GOOD, method="POST") == 400
+@pytest.fixture(params=["plain", "tornado"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each handshake read at one look, and by Tornado."""
+    if request.param == "tornado":
+        monkeypatch.setattr(arrivals, "read_head", lambda _: None)
 
 
 def test_a_refusal_names_the_version_that_is_spoken() -> None:
@@ -195,7 +155,7 @@ def test_a_mistake_of_ours_is_logged(
     def fail(_registry: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(websocket, "unavailable", fail)
+    monkeypatch.setattr(entrance, "unavailable", fail)
 
     async def ask() -> tuple[str, bytes]:
         async with serving(World()) as port:
