@@ -33,6 +33,7 @@ from feed.sources.ingest import Ingest
 from feed.sources.pace import NS_PER_S
 from feed.state import State
 from feed.symbols import ALL_SYMBOLS
+from feed.tape.slices import Slice
 from feed.ticks import Tick
 
 log = logging.getLogger(__name__)
@@ -202,6 +203,11 @@ class Node:
         )
         controls = controls_of(source)
 
+        def at_once(part: Slice) -> None:
+            self.hub.hold()
+            intake.publish(part)
+            self._flush(self.hub.flush)
+
         def restart() -> None:
             intake.restart()
             self._begin_epoch(source)
@@ -209,7 +215,7 @@ class Node:
         if controls is not None:
             controls.on_arrival(restart)
         while True:
-            await source.run(intake.publish)
+            await source.run(intake.publish if self._flush_interval_s else at_once)
             log.info("source %s ended", source.name)
             if controls is None or not controls.seekable:
                 return

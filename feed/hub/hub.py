@@ -109,6 +109,13 @@ class Hub:
             self._scheduled = True
             self._schedule(self.flush)
 
+    def hold(self) -> None:
+        """Schedule no flush until there was one: the caller makes it, once all that is due is here.
+
+        A turn of the loop would only come between.
+        """
+        self._scheduled = True
+
     def flush(self) -> None:
         """Send every cohort what is pending; touches only the cohorts of streams that ticked."""
         self._scheduled = False

@@ -131,7 +131,7 @@ class Alarm:
     """Sleeps that can be cut short."""
 
     def __init__(self) -> None:
-        self._sleeping: asyncio.Future[None] | None = None
+        self._sleeping: asyncio.Future[bool] | None = None  # True: it was rung
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, at most so long."""
@@ -139,18 +139,24 @@ class Alarm:
             await asyncio.sleep(0)
             return
         loop = asyncio.get_running_loop()
-        self._sleeping = loop.create_future()
-        timer = loop.call_later(seconds, self.ring)
+        self._sleeping = sleeping = loop.create_future()
+        timer = loop.call_later(seconds, _wake, sleeping)
         try:
-            await self._sleeping
-        finally:
+            if await sleeping:
+                timer.cancel()
+        except asyncio.CancelledError:
             timer.cancel()
-            self._sleeping = None
+            raise
 
     def ring(self) -> None:
         """End the sleep, if there is one."""
         if self._sleeping is not None and not self._sleeping.done():
-            self._sleeping.set_result(None)
+            self._sleeping.set_result(True)
+
+
+def _wake(sleeping: asyncio.Future[bool]) -> None:
+    if not sleeping.done():
+        sleeping.set_result(False)
 
 
 def check_speed(speed: float) -> None:

@@ -107,3 +107,19 @@ def test_a_cohort_that_was_flushed_by_itself_meanwhile_is_sent_each_tick_once() 
     transport.room = 1 << 40
     session.delivery.drain()
     assert [own["seq"] for own in messages(transport)] == [1, 2, 3]
+
+
+def test_whoever_holds_the_flush_back_makes_it() -> None:
+    scheduled: list[Callable[[], None]] = []
+    hub = Hub(scheduled.append)
+    plant = Tickerplant(hub.index, hub.receive, FakeClock())
+    with hub.index.held(
+        Subscriptions({Subscription("quotes", "A"): Terms("adaptive")}), batched=False
+    ) as cohort:
+        finish(hub.index.fill(cohort, Pace()))
+        hub.hold()
+        plant.publish([quote()])
+        assert (cohort.count, scheduled) == (1, [])
+        hub.flush()
+        plant.publish([quote()])
+        assert scheduled == [hub.flush]
