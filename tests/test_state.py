@@ -48,7 +48,7 @@ class Feed:
 
     def seqs(self, symbol: str) -> list[int]:
         stream = self.hub.index.find("quotes", symbol)
-        return [tick_of(own).seq for own in stream.recent] if stream else []
+        return [tick_of(own).seq for own in stream.find(0, stream.held)] if stream else []
 
 
 def test_after_a_stop_in_good_order_the_numbering_goes_on(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
  * feed/hub/path.py and feed/hub/pending.py say what each does, in Python; both give the same bytes,
  * and the same tests run on both.
  *
- * What a cohort is owed is noted by reference: frames are put together in one buffer for all
- * cohorts, which stays in the processor's cache and is read from there by `send`. */
+ * A payload is written once, into a chunk, and what a cohort is owed is noted as places there. Frames are
+ * put together in one buffer for all cohorts. Both are written over again and again, and so stay in the
+ * processor's cache. */
 #include "_path.h"
 #include <structmember.h>
 #include <errno.h>
@@ -14,11 +15,21 @@
 #define MSG_NOSIGNAL 0 /* CPython ignores SIGPIPE */
 #endif
 
-enum { TEXT = 0x81, LONGEST_HEAD = 10, BATCH_TICKS = 512, LEAST_ROOM = 16, KEPT_BYTES = 1 << 20 };
+enum { TEXT = 0x81, LONGEST_HEAD = 10, BATCH_TICKS = 512, LEAST_ROOM = 16, KEPT_BYTES = 1 << 20, CHUNK_BYTES = 1 << 19 };
+
+typedef struct { /* payloads of some flushes, one after the other */
+    uint32_t owed, size; /* by how many items; its bytes */
+    uint8_t bytes[];
+} Chunk;
+
+typedef struct {
+    Chunk *chunk;
+    uint32_t at, size;
+} Item;
 
 typedef struct {
     PyObject_HEAD
-    PyObject **items; /* payloads, bytes */
+    Item *items; /* payloads */
     uint32_t count, room;
     uint32_t usual; /* how many there were at the last flush: the room to begin with */
     char batched;
@@ -28,6 +39,32 @@ static struct { /* the bytes of the cohort that is being flushed */
     uint8_t *bytes;
     size_t size, room;
 } buffer;
+
+/* Chunks */
+
+static Chunk *chunk;          /* the one that is written to */
+static uint32_t chunk_room;
+
+static Chunk *new_chunk(size_t size) {
+    chunk_room = size > CHUNK_BYTES ? size : CHUNK_BYTES;
+    Chunk *made = PyMem_RawMalloc(sizeof *made + chunk_room);
+    if (made) made->owed = made->size = 0;
+    return made;
+}
+
+uint8_t *room_for(size_t size) {
+    if (chunk && !chunk->owed) chunk->size = 0;
+    if (chunk && size <= chunk_room - chunk->size) return chunk->bytes + chunk->size;
+    if (chunk && !chunk->owed) PyMem_RawFree(chunk); /* any other goes with the last that is owed of it */
+    chunk = size > UINT32_MAX / 2 ? NULL : new_chunk(size);
+    return chunk ? chunk->bytes + chunk->size : (PyErr_NoMemory(), NULL);
+}
+
+static void let_item_go(Item item) {
+    if (--item.chunk->owed == 0 && item.chunk != chunk) PyMem_RawFree(item.chunk);
+}
+
+static const uint8_t *bytes_of(Item item) { return item.chunk->bytes + item.at; }
 
 /* Framing */
 
@@ -41,12 +78,12 @@ static size_t put_header(uint8_t *at, size_t size) {
     return LONGEST_HEAD;
 }
 
-static uint8_t *put_payload(uint8_t *at, PyObject *payload) {
-    memcpy(at, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload));
-    return at + PyBytes_GET_SIZE(payload);
+static uint8_t *put_payload(uint8_t *at, Item item) {
+    memcpy(at, bytes_of(item), item.size);
+    return at + item.size;
 }
 
-static uint8_t *put_batch(uint8_t *at, PyObject **items, uint32_t count, size_t size) {
+static uint8_t *put_batch(uint8_t *at, Item *items, uint32_t count, size_t size) {
     at += put_header(at, size + count + 1);
     for (uint32_t i = 0; i < count; i++) {
         *at++ = i ? ',' : '[';
@@ -60,9 +97,9 @@ static uint32_t batch_at(Pending *own, uint32_t first) {
     return own->count - first < BATCH_TICKS ? own->count - first : BATCH_TICKS;
 }
 
-static size_t size_of(PyObject **items, uint32_t count) {
+static size_t size_of(Item *items, uint32_t count) {
     size_t size = 0;
-    for (uint32_t i = 0; i < count; i++) size += PyBytes_GET_SIZE(items[i]);
+    for (uint32_t i = 0; i < count; i++) size += items[i].size;
     return size;
 }
 
@@ -95,19 +132,20 @@ static void let_go(void) { /* a large buffer is rare and would stay for good */
 
 static PyTypeObject PendingType;
 
-static int add(Pending *own, PyObject *payload) {
+static int add(Pending *own, Item item) {
     if (own->count == own->room) {
         uint32_t room = own->room ? 2 * own->room : own->usual > LEAST_ROOM ? own->usual : LEAST_ROOM;
-        PyObject **items = PyMem_Realloc(own->items, room * sizeof *items);
+        Item *items = PyMem_Realloc(own->items, room * sizeof *items);
         if (items == NULL) return PyErr_NoMemory(), -1;
         own->items = items, own->room = room;
     }
-    own->items[own->count++] = Py_NewRef(payload);
+    own->items[own->count++] = item;
+    item.chunk->owed++;
     return 0;
 }
 
 static void empty(Pending *own) {
-    for (uint32_t i = 0; i < own->count; i++) Py_DECREF(own->items[i]);
+    for (uint32_t i = 0; i < own->count; i++) let_item_go(own->items[i]);
     PyMem_Free(own->items);
     if (own->count) own->usual = own->count + own->count / 4;
     own->items = NULL;
@@ -137,7 +175,11 @@ static PyObject *pending_buffer(Pending *own, PyObject *unused) {
 
 static PyObject *pending_payloads(Pending *own, PyObject *unused) {
     PyObject *payloads = PyList_New(own->count);
-    for (uint32_t i = 0; payloads && i < own->count; i++) PyList_SET_ITEM(payloads, i, Py_NewRef(own->items[i]));
+    for (uint32_t i = 0; payloads && i < own->count; i++) {
+        PyObject *payload = PyBytes_FromStringAndSize((char *)bytes_of(own->items[i]), own->items[i].size);
+        if (payload) PyList_SET_ITEM(payloads, i, payload);
+        else Py_CLEAR(payloads);
+    }
     return payloads;
 }
 
@@ -243,10 +285,11 @@ enum { CURRENT, BEHIND };
 enum { KINDS = 8 };
 
 static const char *tick_slots[] = {"symbol", "seq", "ts_out", NULL};
-static const char *stream_slots[] = {"seq", "newest", "keep", "takers", "is_event", NULL};
+enum { TAKERS, IS_EVENT };
+
+static const char *stream_slots[] = {"takers", "is_event", NULL};
 static const char *cohort_slots[] = {"current", "behind", NULL};
-static Layout tick_layouts[KINDS], cohort_layout;
-Layout stream_layout;
+static Layout tick_layouts[KINDS], stream_layout, cohort_layout;
 
 static int read_layout(Layout *layout, PyTypeObject *type, const char **names) {
     for (int i = 0; names[i]; i++) {
@@ -276,13 +319,17 @@ int is_of(Layout *layout, PyObject *object, const char **names) {
     return PyErr_Format(PyExc_TypeError, "not a %s", layout->type->tp_name), 0;
 }
 
-int is_stream(PyObject *stream) { return is_of(&stream_layout, stream, stream_slots); }
+int is_stream(PyObject *stream) {
+    if (PyObject_TypeCheck(stream, &HeldType)) return is_of(&stream_layout, stream, stream_slots);
+    return PyErr_SetString(PyExc_TypeError, "not a stream"), 0;
+}
 
 static int is_cohort(PyObject *cohort) {
     if (PyObject_TypeCheck(cohort, &PendingType)) return is_of(&cohort_layout, cohort, cohort_slots);
     return PyErr_SetString(PyExc_TypeError, "not a cohort"), 0;
 }
 
+#define OF_STREAM(stream, name) SLOT(stream, &stream_layout, name)
 #define OF_COHORT(cohort, name) SLOT(cohort, &cohort_layout, name)
 
 /* The path of a tick */
@@ -300,18 +347,11 @@ static PyObject *find_stream(PyObject *tick, Layout *layout, PyObject *by_kind, 
     return stream;
 }
 
-PyObject *next_seq(PyObject *stream) {
-    PyObject *before = OF_STREAM(stream, STREAM_SEQ);
-    long long seq = before ? PyLong_AsLongLong(before) : -1;
-    PyObject *next = PyErr_Occurred() ? NULL : PyLong_FromLongLong(seq + 1);
-    if (next) Py_XSETREF(OF_STREAM(stream, STREAM_SEQ), Py_NewRef(next));
-    return next;
-}
-
 static int number(PyObject *tick, Layout *layout, PyObject *stream, PyObject *ts_out) {
-    PyObject *next = next_seq(stream);
-    if (next == NULL) return -1;
-    Py_XSETREF(SLOT(tick, layout, SEQ), next);
+    PyObject *seq = PyLong_FromLongLong(((Held *)stream)->seq + 1);
+    if (seq == NULL) return -1;
+    ((Held *)stream)->seq++;
+    Py_XSETREF(SLOT(tick, layout, SEQ), seq);
     Py_XSETREF(SLOT(tick, layout, TS_OUT), Py_NewRef(ts_out));
     return 0;
 }
@@ -335,11 +375,9 @@ int is_heard(PyObject *stream) {
     return !PyTuple_Check(takers) || PyTuple_GET_SIZE(takers);
 }
 
-int keep_payload(PyObject *stream, PyObject *payload) {
-    Py_XSETREF(OF_STREAM(stream, NEWEST), Py_NewRef(payload));
-    PyObject *kept = PyObject_CallOneArg(OF_STREAM(stream, KEEP), payload);
-    Py_XDECREF(kept);
-    return kept ? 0 : -1;
+static int keep_payload(PyObject *stream, PyObject *payload) {
+    if (!PyBytes_Check(payload)) return PyErr_SetString(PyExc_TypeError, "payloads must be bytes"), -1;
+    return held_keep((Held *)stream, (uint8_t *)PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload));
 }
 
 static int keep_one(PyObject *tick, PyObject *stream, PyObject *pack, PyObject *wanted, PyObject *heard, PyObject *events) {
@@ -372,7 +410,6 @@ static PyObject *keep(PyObject *module, PyObject *args) {
 
 /* Give a new reference to the takers of a stream, found again where they have changed. */
 static PyObject *takers_of(PyObject *stream) {
-    if (!is_stream(stream)) return NULL;
     PyObject *takers = OF_STREAM(stream, TAKERS);
     takers = takers == Py_None ? PyObject_CallMethod(stream, "find_takers", NULL) : Py_NewRef(takers);
     if (takers == NULL || PyTuple_Check(takers)) return takers;
@@ -380,22 +417,34 @@ static PyObject *takers_of(PyObject *stream) {
     return PyErr_SetString(PyExc_TypeError, "takers must be a tuple"), NULL;
 }
 
-static int owe(PyObject *takers, PyObject *payload, PyObject *begun) {
+static int owe(PyObject *takers, Item item, PyObject *begun) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(takers); i++) {
         PyObject *taker = PyTuple_GET_ITEM(takers, i);
         if (!PyObject_TypeCheck(taker, &PendingType)) return PyErr_SetString(PyExc_TypeError, "not a Pending"), -1;
         if (!((Pending *)taker)->count && PyList_Append(begun, taker) < 0) return -1;
-        if (add((Pending *)taker, payload) < 0) return -1;
+        if (add((Pending *)taker, item) < 0) return -1;
     }
     return 0;
 }
 
-int fan_out_one(PyObject *stream, PyObject *payload, PyObject *begun) {
-    if (!PyBytes_Check(payload)) return PyErr_SetString(PyExc_TypeError, "payloads must be bytes"), -1;
+int fan_out_written(PyObject *stream, size_t size, PyObject *begun) {
+    Item item = {chunk, chunk->size, size};
+    chunk->owed++; /* so that nobody writes over it, whatever `find_takers` does */
+    chunk->size += size;
     PyObject *takers = takers_of(stream);
-    int failed = takers ? keep_payload(stream, payload) < 0 || owe(takers, payload, begun) < 0 : 1;
+    int failed = takers ? held_keep((Held *)stream, bytes_of(item), size) < 0 || owe(takers, item, begun) < 0 : 1;
     Py_XDECREF(takers);
+    let_item_go(item);
     return failed ? -1 : 0;
+}
+
+static int fan_out_one(PyObject *stream, PyObject *payload, PyObject *begun) {
+    if (!PyBytes_Check(payload)) return PyErr_SetString(PyExc_TypeError, "payloads must be bytes"), -1;
+    if (!is_stream(stream)) return -1;
+    uint8_t *at = room_for(PyBytes_GET_SIZE(payload));
+    if (at == NULL) return -1;
+    memcpy(at, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload));
+    return fan_out_written(stream, PyBytes_GET_SIZE(payload), begun);
 }
 
 static PyObject *fan_out(PyObject *module, PyObject *args) {
@@ -409,8 +458,8 @@ static PyObject *fan_out(PyObject *module, PyObject *args) {
 }
 
 /* A payload begins with {"type":" and the name of its kind. */
-static int channel_of(PyObject *payload) {
-    char kind = PyBytes_GET_SIZE(payload) > 9 ? PyBytes_AS_STRING(payload)[9] : 0;
+static int channel_of(Item item) {
+    char kind = item.size > 9 ? bytes_of(item)[9] : 0;
     return kind == 'q' ? QUOTES : kind == 't' ? TRADES : kind == 'b' ? BARS : STATUS;
 }
 
@@ -452,9 +501,9 @@ static PyMethodDef functions[] = {
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_path", .m_size = -1, .m_methods = functions};
 
 PyMODINIT_FUNC PyInit__path(void) {
-    if (PyType_Ready(&PendingType) < 0 || PyType_Ready(&RowsType) < 0) return NULL;
+    PyTypeObject *types[] = {&PendingType, &RowsType, &LogType, &HeldType};
     PyObject *made = PyModule_Create(&module);
-    if (made && PyModule_AddObjectRef(made, "Pending", (PyObject *)&PendingType) < 0) Py_CLEAR(made);
-    if (made && PyModule_AddObjectRef(made, "Rows", (PyObject *)&RowsType) < 0) Py_CLEAR(made);
+    for (size_t i = 0; made && i < sizeof types / sizeof *types; i++)
+        if (PyModule_AddType(made, types[i]) < 0) Py_CLEAR(made);
     return made;
 }

@@ -47,7 +47,7 @@ static PyObject *value_at(const Column *column, Py_ssize_t row) {
 /* Writing: there is room for whatever a tick holds, as symbols and numbers have a greatest length */
 
 typedef struct {
-    uint8_t bytes[ROOM], *at;
+    uint8_t *at;
     PyObject *encode; /* feed.protocol.codec.encode, for what is rare */
 } Writer;
 
@@ -184,30 +184,28 @@ static const struct {
 
 #define SYMBOL_OF(row) PyList_GET_ITEM((row)->part->symbols, code_at(&(row)->part->codes, (row)->at))
 
-static PyObject *encode_row(Writer *to, const Row *row) {
+static int encode_row(Writer *to, const Row *row) {
     int kind = row->part->channel;
     Py_ssize_t size;
     const char *symbol = text_of(SYMBOL_OF(row), &size);
-    if (symbol == NULL) return NULL;
-    to->at = to->bytes;
+    if (symbol == NULL) return -1;
     put(to, "{\"type\":\""), put(to, kinds[kind].type), put(to, "\",\"symbol\":\"");
     put_bytes(to, symbol, size);
     put(to, "\",\"seq\":"), put_int(to, row->seq);
     put(to, ",\"ts_event\":"), put_int(to, row->ts_event);
     for (int i = 0; i < kinds[kind].values; i++) {
         put(to, ",\""), put(to, kinds[kind].names[i]), put(to, "\":");
-        if (put_number(to, &row->part->values[i], row->at) < 0) return NULL;
+        if (put_number(to, &row->part->values[i], row->at) < 0) return -1;
     }
     put(to, ",\"ts_out\":"), put_int(to, row->ts_out), put(to, "}");
-    return PyBytes_FromStringAndSize((char *)to->bytes, to->at - to->bytes);
+    return 0;
 }
 
-static PyObject *pack_row(Writer *to, const Row *row) {
+static int pack_row(Writer *to, const Row *row) {
     int kind = row->part->channel;
     Py_ssize_t size;
     const char *symbol = text_of(SYMBOL_OF(row), &size);
-    if (symbol == NULL) return NULL;
-    to->at = to->bytes;
+    if (symbol == NULL) return -1;
     *to->at++ = 0x80 | (5 + kinds[kind].values);
     pack_name(to, "type"), pack_name(to, kinds[kind].type);
     pack_name(to, "symbol"), pack_text(to, symbol, size);
@@ -216,7 +214,7 @@ static PyObject *pack_row(Writer *to, const Row *row) {
     for (int i = 0; i < kinds[kind].values; i++)
         pack_name(to, kinds[kind].names[i]), pack_number(to, &row->part->values[i], row->at);
     pack_name(to, "ts_out"), pack_int(to, row->ts_out);
-    return PyBytes_FromStringAndSize((char *)to->bytes, to->at - to->bytes);
+    return 0;
 }
 
 /* Bars and statistics: feed.hub.tally in C */
@@ -334,16 +332,14 @@ static int find_known(Rows *own, Row *row) {
 }
 
 static int send_row(Writer *to, Row *row, PyObject *begun, Py_ssize_t *heard) {
-    PyObject *stream = row->known->stream, *seq = next_seq(stream);
-    if (seq == NULL) return -1;
-    row->seq = PyLong_AsLongLong(seq);
-    Py_DECREF(seq);
+    PyObject *stream = row->known->stream;
     int hears = is_heard(stream);
-    PyObject *payload = hears ? encode_row(to, row) : pack_row(to, row);
-    int failed = payload ? hears ? fan_out_one(stream, payload, begun) : keep_payload(stream, payload) : -1;
-    Py_XDECREF(payload);
+    uint8_t *start = room_for(ROOM);
+    if ((to->at = start) == NULL) return -1;
+    row->seq = ++((Held *)stream)->seq;
+    if ((hears ? encode_row(to, row) : pack_row(to, row)) < 0) return -1;
     *heard += hears;
-    return failed;
+    return hears ? fan_out_written(stream, to->at - start, begun) : held_keep((Held *)stream, start, to->at - start);
 }
 
 static void begin_at(Rows *own, Py_ssize_t start) {

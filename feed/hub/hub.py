@@ -46,9 +46,7 @@ class Hub:
         journal_ticks_per_stream: int = 4096,
         journal_limit_bytes: int = 67_108_864,
     ) -> None:
-        self.journal = Journal(
-            journal_ticks_per_stream, journal_limit_bytes, lambda: self.index.streams()
-        )
+        self.journal = Journal(journal_ticks_per_stream, journal_limit_bytes)
         self.index = Index(self.journal.open, schedule)
         self.last_values = LastValues(self.index)
         self.metrics = Metrics()
@@ -67,14 +65,12 @@ class Hub:
         if wanted:
             self._owe(fan_out(encode_ticks(wanted), heard), len(wanted))
         self.metrics.ticks_in += len(ticks)
-        self.journal.count(len(ticks))
 
     def receive_rows(self, rows: Rows, start: int, stop: int, ts_out: int) -> None:
         """Take rows start..stop of a block, stamp and number them, and owe them likewise."""
         begun, heard = rows.pass_on(start, stop, ts_out)
         self._owe(begun, heard)
         self.metrics.ticks_in += stop - start
-        self.journal.count(stop - start)
 
     def restart(self, gone: Container[str] | SymbolSet) -> None:
         """Begin a new numbering; what is pending goes out before.
@@ -85,11 +81,11 @@ class Hub:
         self.flush()
         for stream in self.index.streams():
             last = None if stream.symbol in gone else stream.last
-            stream.recent.clear()
-            stream.seq, stream.newest = 0, None
+            stream.clear()
+            stream.seq = 0
             if last is not None:
-                stream.seq, stream.newest = 1, pack_tick(replace(last, seq=1))
-                stream.keep(stream.newest)
+                stream.seq = 1
+                stream.keep(pack_tick(replace(last, seq=1)))
         self.last_values.forget(gone)
 
     def restore(self, ticks: list[Tick]) -> None:
@@ -97,7 +93,7 @@ class Hub:
         for tick in ticks:
             stream = self.index.stream_of(tick)
             if tick.seq > stream.seq + 1:  # a hole: what is before it is no use to a resume
-                stream.recent.clear()
+                stream.clear()
             if tick.seq > stream.seq:
                 stream.seq = tick.seq
                 self.receive([tick], [stream])

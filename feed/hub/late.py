@@ -108,7 +108,7 @@ class LateJournal(Journal):
     """The live hub's journal, up to where a late stream has come."""
 
     def __init__(self, live: Hub) -> None:
-        super().__init__(0, 0, lambda: ())
+        super().__init__(0, 0)
         self._live = live
 
     def first_seq(self, stream: Stream) -> int:

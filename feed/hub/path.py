@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from feed.hub import pending
+from feed.hub import log, pending
 from feed.protocol.frames import text_frame
 from feed.ticks import Tick, Trade
 
@@ -68,8 +68,7 @@ def keep(
             wanted.append(tick)
             heard.append(stream)
         else:
-            stream.newest = packed = pack(tick)
-            stream.keep(packed)
+            stream.keep(pack(tick))
     return wanted, heard, events
 
 
@@ -81,7 +80,6 @@ def fan_out(payloads: list[bytes], streams: list[Stream]) -> list[Cohort]:
     """
     begun: list[Cohort] = []
     for payload, stream in zip(payloads, streams, strict=True):
-        stream.newest = payload
         stream.keep(payload)
         frame = text_frame(payload)
         for cohort in stream.find_takers() if stream.takers is None else stream.takers:
@@ -129,16 +127,18 @@ IN_PYTHON: Final = (pending.Pending, stamp, keep, fan_out, send_out)
 """All of it in Python, whatever is used."""
 
 if TYPE_CHECKING:
+    from feed.hub.log import Held as Held
+    from feed.hub.log import Log as Log
     from feed.hub.pending import Pending as Pending
 
     Rows: Any
 else:
-    Pending, Rows = pending.Pending, None
+    Pending, Log, Held, Rows = pending.Pending, log.Log, log.Held, None
     if not os.environ.get("FEED_PURE_PYTHON"):
         with suppress(ImportError):
             from feed.hub import _path
 
-            Pending, Rows = _path.Pending, _path.Rows
+            Pending, Log, Held, Rows = _path.Pending, _path.Log, _path.Held, _path.Rows
             from feed.hub._path import fan_out, keep, send_out, stamp
 
 IN_C: Final[bool] = Pending is not pending.Pending

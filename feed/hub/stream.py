@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from feed.hub.path import Held
 from feed.protocol.codec import tick_of
 from feed.ticks import EVENT_CHANNELS, Tick
 
@@ -12,19 +12,11 @@ if TYPE_CHECKING:
     from feed.hub.cohort import Cohort
     from feed.hub.interval import Interval
 
-_NONE: Final[deque[bytes]] = deque(maxlen=0)
-_KEEP_NONE: Final = _NONE.append
 
-
-class Stream:
-    """Its newest tick, and who is owed the next one.
+class Stream(Held):
+    """Its recent ticks, each as it went out or packed, and who is owed the next one.
 
     Attributes:
-        seq: of the newest tick; 0 before the first.
-        newest: the newest tick as the journal has it, or None.
-        recent: the newest ticks, as many as the journal keeps, oldest first, none missing: each
-            as it went out, or packed.
-        keep: the append of `recent`.
         is_event: whether each tick counts (trades), or a newer one replaces it.
         cohorts: those that are owed each tick; kept by the index.
         latest: the cohorts that take its newest tick at an interval.
@@ -37,22 +29,15 @@ class Stream:
         "channel",
         "cohorts",
         "is_event",
-        "keep",
         "latest",
-        "newest",
-        "recent",
-        "seq",
         "symbol",
         "takers",
     )
 
     def __init__(self, channel: str, symbol: str) -> None:
+        super().__init__()
         self.channel = channel
         self.symbol = symbol
-        self.seq = 0
-        self.newest: bytes | None = None
-        self.recent = _NONE  # names that never tick must cost little
-        self.keep = _KEEP_NONE
         self.is_event = channel in EVENT_CHANNELS
         self.cohorts: dict[Cohort, None] = {}
         self.latest: dict[Cohort, None] = {}
@@ -76,7 +61,7 @@ class Stream:
     @property
     def ticked(self) -> bool:
         """Whether it ever had a tick, be it in an earlier numbering."""
-        return self.seq > 0 or self.recent is not _NONE
+        return self.seq > 0 or self.opened
 
     @property
     def unused(self) -> bool:

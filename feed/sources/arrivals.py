@@ -21,12 +21,17 @@ BRANCHING: Final = 0.6
 """Ticks that one tick causes in the mean; 0.3 to 0.7 was measured by Filimonov and Sornette (2012),
 Quantifying reflexivity in financial markets, Phys. Rev. E 85, 056108."""
 
+GUIDES: Final = 8
+"""Pieces of the guide to symbols, for each symbol: then most draws need no step."""
+
 BURST_NS: Final = 100_000_000
 """The mean time from a tick to one that it causes."""
 
 
 class Arrivals:
     """One Hawkes process per symbol, with an exponential kernel, cut into slabs of equal time.
+
+    A tick is one number, its time times the count of symbols, plus its symbol.
 
     Drawn exactly, as clusters (Hawkes and Oakes, 1974, A cluster process representation of a
     self-exciting process, J. Appl. Prob. 11): causes arrive as a Poisson process, each tick causes
@@ -46,60 +51,66 @@ class Arrivals:
     def __init__(self, weights: Floats, rate: float, random: np.random.Generator) -> None:
         self.slab_ns = max(1, min(int(SLAB_TICKS / rate * 1e9), SLAB_MAX_NS))
         self._random = random
-        self._shares = np.cumsum(weights / weights.sum())
         self._count = len(weights)
+        self._shares = np.cumsum(weights / weights.sum())
+        self._shares[-1] = 1.0  # they may add up to a little under
+        # The first symbol whose share ends in or after each of many equal pieces of 0 to 1.
+        pieces = GUIDES * len(weights)
+        self._guide = self._shares.searchsorted(np.arange(pieces) / pieces, "right")
         self._causes = rate * (1.0 - BRANCHING) * self.slab_ns / 1e9
-        # Caused in an earlier slab and due in a later one: time and symbol.
+        # Caused in an earlier slab and due in a later one.
         self._due = self._caused_by_past(rate)
 
     def advance(self) -> tuple[Ints, Codes]:
         """Give the next slab: each tick's time since the slab began, ascending, and its symbol."""
         here, later = [], []
-        times, codes = self._causes_and_due()
-        while len(times):
-            is_here = times < self.slab_ns
-            later.append((times[~is_here] - self.slab_ns, codes[~is_here]))
-            times, codes = times[is_here], codes[is_here]
-            here.append((times, codes))
-            times, codes = self._offspring(times, codes)
+        end, keys = self.slab_ns * self._count, self._causes_and_due()
+        while len(keys):
+            is_here = keys < end
+            later.append(keys[~is_here] - end)
+            keys = keys[is_here]
+            here.append(keys)
+            keys = self._offspring(keys)
         self._due = _joined(later)
-        return self._in_order(*_joined(here))
+        return self._in_order(_joined(here))
 
-    def _caused_by_past(self, rate: float) -> tuple[Ints, Ints]:
+    def _caused_by_past(self, rate: float) -> Ints:
         """Draw what a past at the mean rate still causes; exponential delays forget their age."""
         count = self._random.poisson(rate * BRANCHING * BURST_NS / 1e9)
-        return self._delays(count), self._symbols(count)
+        return self._delays(count) + self._symbols(count)
 
-    def _causes_and_due(self) -> tuple[Ints, Ints]:
+    def _causes_and_due(self) -> Ints:
         count = self._random.poisson(self._causes)
         times = (self._random.random(count) * self.slab_ns).astype(np.int64)
-        return _joined([self._due, (times, self._symbols(count))])
+        return np.concatenate([self._due, times * self._count + self._symbols(count)])
 
     def _symbols(self, count: int) -> Ints:
-        codes = self._shares.searchsorted(self._random.random(count), "right")
-        return np.minimum(codes, self._count - 1)  # the shares may add up to a little under 1
+        """Draw symbols by their shares: a guess from the guide, and steps where it is too low."""
+        drawn = self._random.random(count)
+        codes: Ints = self._guide[(drawn * len(self._guide)).astype(np.int64)]
+        low = np.flatnonzero(self._shares[codes] <= drawn)
+        while len(low):
+            codes[low] += 1
+            low = low[self._shares[codes[low]] <= drawn[low]]
+        return codes
 
     def _delays(self, count: int) -> Ints:
-        return (self._random.standard_exponential(count) * BURST_NS).astype(np.int64)
+        delays = (self._random.standard_exponential(count) * BURST_NS).astype(np.int64)
+        return delays * self._count
 
-    def _offspring(self, times: Ints, codes: Ints) -> tuple[Ints, Ints]:
-        children = self._random.poisson(BRANCHING, len(times))
-        born = np.repeat(times, children)
-        return born + self._delays(len(born)), np.repeat(codes, children)
+    def _offspring(self, keys: Ints) -> Ints:
+        born = np.repeat(keys, self._random.poisson(BRANCHING, len(keys)))
+        born += self._delays(len(born))
+        return born
 
-    def _in_order(self, times: Ints, codes: Ints) -> tuple[Ints, Codes]:
+    def _in_order(self, keys: Ints) -> tuple[Ints, Codes]:
         """Sort time and symbol as one number: equal numbers need no stable, slow sort."""
-        keys = np.sort(times * self._count + codes)
+        keys = np.sort(keys)
         times = keys // self._count
         # 16-bit codes are sorted by radix, ten times faster than wider ones.
         narrow = np.uint16 if self._count <= 0xFFFF else np.int64
         return times, (keys - times * self._count).astype(narrow)
 
 
-def _joined(pieces: list[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
-    if not pieces:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    return (
-        np.concatenate([times for times, _ in pieces]),
-        np.concatenate([codes for _, codes in pieces]),
-    )
+def _joined(pieces: list[Ints]) -> Ints:
+    return np.concatenate(pieces) if pieces else np.empty(0, np.int64)

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
-from tests.fakes import FakeTransport, World, messages, quote, trade
+from collections.abc import Callable
+
+from feed.hub.hub import Hub
+from feed.hub.steps import Pace, finish
+from feed.hub.subscriptions import Subscription, Subscriptions, Terms
+from feed.hub.tickerplant import Tickerplant
+from tests.fakes import FakeClock, FakeTransport, World, messages, quote, trade
 
 
 def listener(world: World, command: bytes, *, batched: bool = False) -> FakeTransport:

@@ -78,7 +78,9 @@ class World:
             self.hub.receive_rows(self.rows, start, stop, 77 + stop)
 
     def state(self) -> list[Any]:
-        streams = [(s.channel, s.symbol, s.seq, list(s.recent)) for s in self.hub.index.streams()]
+        streams = [
+            (s.channel, s.symbol, s.seq, s.find(0, s.held)) for s in self.hub.index.streams()
+        ]
         newest = [s.newest for s in self.hub.index.streams()]
         owed = [cohort.payloads() for cohort in self.cohorts]
         statistics = {

@@ -22,7 +22,7 @@ class Source:
         for seq in range(1, count + 1):
             tick = quote("A")
             tick.seq = self.stream.seq = seq
-            self.stream.newest = encode(tick)
+            self.stream.keep(encode(tick))
             self.ticks.append(tick)
         self.positions: dict[Stream, int] = {}
         self.catch_up = CatchUp(

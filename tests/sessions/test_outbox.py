@@ -37,7 +37,7 @@ class Owed:
             stream = self.stream_of(tick)
             stream.seq += 1
             tick.seq = stream.seq
-            stream.newest = encode(tick)
+            stream.keep(encode(tick))
         payloads = encode_ticks(list(ticks))
         cohort, stream = Cohort(Subscriptions(), batched=False), Stream("quotes", "S")
         stream.takers = (cohort,)
