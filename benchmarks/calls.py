@@ -1,8 +1,8 @@
 """What the path of a tick costs, counted instead of timed: function calls and new objects.
 
 The counts are the same on every machine, so a test can hold them (tests/test_hot_path.py). They
-are of tickerplant and hub: `publish` and `flush`, eight cohorts that all take every tick, no
-sockets.
+are of what is between a source, or a publisher, and the sockets: `publish` and `flush`, eight
+cohorts that all take every tick.
 """
 
 from __future__ import annotations
@@ -11,18 +11,25 @@ import gc
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from types import FrameType
 from typing import Any
+
+import numpy as np
 
 from feed.clock import SystemClock
 from feed.hub.cohort import Segment
 from feed.hub.hub import Hub
+from feed.hub.intake import Intake
 from feed.hub.interval import Interval
 from feed.hub.pending import Target
+from feed.hub.rows import Rows
 from feed.hub.steps import Pace, finish
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.hub.tickerplant import Tickerplant
+from feed.tape.block import TickBlock, block_of
+from feed.tape.slices import Slices
 from feed.ticks import Quote, Tick
 
 COHORTS = 8
@@ -69,8 +76,12 @@ class Taker:
         raise AssertionError("nobody is behind")
 
 
-def fan_out(*, batched: bool, cohorts: int = COHORTS) -> Cost:
-    """Count what one tick costs that goes to every cohort, each with a watchlist of its own."""
+def fan_out(*, batched: bool, cohorts: int = COHORTS, rows: bool = False) -> Cost:
+    """Count what one tick costs that goes to every cohort, each with a watchlist of its own.
+
+    Args:
+        rows: whether it comes as a row of a block, as from a source, or as an object.
+    """
     hub = Hub(lambda flush: None)
     names = [f"S{i:03}" for i in range(SYMBOLS)]
     for number in range(cohorts):
@@ -79,11 +90,21 @@ def fan_out(*, batched: bool, cohorts: int = COHORTS) -> Cost:
         with hub.index.held(Subscriptions(terms), batched=batched) as cohort:
             finish(hub.index.fill(cohort, Pace()))
             cohort.join(Taker(), behind=False)
-    plant = Tickerplant(hub.index, hub.receive, SystemClock())
+    clock = SystemClock()
+    plant = Tickerplant(hub.index, hub.receive, clock)
     bursts = iter([_burst(names, number) for number in range(BURSTS + 1)])
+    slices = Slices(_block(names))
+
+    def take(part: Rows, start: int, stop: int) -> None:
+        hub.receive_rows(part, start, stop, clock.now_ns())
+
+    intake, stops = Intake(plant, hub, take, brings_bars=True), count(TICKS, TICKS)
 
     def turn() -> None:
-        plant.publish(next(bursts))
+        if rows:
+            intake.publish(slices.take(next(stops)))
+        else:
+            plant.publish(next(bursts))
         hub.flush()
 
     def turns() -> None:
@@ -123,7 +144,15 @@ def _burst(names: list[str], number: int) -> list[Tick]:
     ]
 
 
+def _block(names: list[str]) -> TickBlock:
+    size = (BURSTS + 1) * TICKS
+    bids, sizes = np.arange(size) / 100 + 1, np.arange(size)
+    columns = {"bid": bids, "bid_size": sizes, "ask": bids + 1, "ask_size": sizes}
+    return block_of(Quote, np.arange(size), names, np.arange(size) % len(names), columns)
+
+
 if __name__ == "__main__":
     for form in (False, True):
         print("batched" if form else "plain", fan_out(batched=form))
+    print("rows", fan_out(batched=False, rows=True))
     print("nobody listens", fan_out(batched=False, cohorts=0))

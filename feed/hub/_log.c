@@ -7,11 +7,12 @@
 #include <string.h>
 #include <structmember.h>
 
-enum { LEAST_ROOM = 16, SPARE = 1 << 17 };
+enum { LEAST_ROOM = 16, SPARE = 1 << 17, SOON_BYTES = 1024 };
 static const uint32_t FILLER = UINT32_MAX; /* in place of a stream's number: nothing up to the ring's end */
 
 typedef struct {
     uint32_t number, size; /* the stream's, and the payload's */
+    uint64_t serial;       /* among all that the stream was ever given */
 } Head;
 
 struct Log {
@@ -23,7 +24,7 @@ struct Log {
     uint32_t count, streams_room;
 };
 
-static uint64_t record_bytes(uint32_t size) { return sizeof(Head) + ((uint64_t)size + 7) / 8 * 8; }
+static uint64_t record_bytes(uint32_t size) { return sizeof(Head) + ((uint64_t)size + 15) / 16 * 16; }
 static uint64_t cost(uint32_t size) { return record_bytes(size) + sizeof(uint64_t); }
 
 static Head head_at(const Log *own, uint64_t place) {
@@ -67,7 +68,7 @@ static int drop_first(Held *own) {
         if (save_newest(own, payload_at(own->log, first), head_at(own->log, first).size) < 0) return -1;
     }
     own->first = (own->first + 1) & (own->room - 1);
-    own->held--;
+    own->first_serial++, own->held--;
     return own->room > LEAST_ROOM && own->held < own->room / 8 ? set_room(own, own->room / 2) : 0;
 }
 
@@ -81,8 +82,9 @@ static void pass(Log *own, uint64_t bytes) { /* what is oldest */
 static int drop_oldest(Log *own) {
     Head head = head_at(own, own->tail);
     if (head.number == FILLER) return pass(own, own->room - own->tail), 0;
+    __builtin_prefetch(own->bytes + own->tail + SOON_BYTES);
     Held *stream = own->streams[head.number];
-    if (stream && stream->held && place(stream, 0) == own->tail && drop_first(stream) < 0) return -1;
+    if (stream && stream->held && stream->first_serial == head.serial && drop_first(stream) < 0) return -1;
     pass(own, record_bytes(head.size));
     own->used -= cost(head.size);
     return 0;
@@ -101,7 +103,7 @@ static int make_room(Log *own, uint32_t size) {
     uint64_t filler = rest < needed ? rest : 0;
     while (own->filled && (own->used + cost(size) > own->limit || own->filled + filler + needed > own->room))
         if (drop_oldest(own) < 0) return -1;
-    if (filler) write_record(own, (Head){FILLER, 0}, NULL, filler);
+    if (filler) write_record(own, (Head){FILLER, 0, 0}, NULL, filler);
     return 0;
 }
 
@@ -109,14 +111,17 @@ static int append(Log *own, Held *stream, const uint8_t *bytes, uint32_t size) {
     if (make_room(own, size) < 0) return -1;
     if (stream->held == stream->room && set_room(stream, stream->room ? 2 * stream->room : LEAST_ROOM) < 0) return -1;
     stream->at[(stream->first + stream->held++) & (stream->room - 1)] = own->head;
-    write_record(own, (Head){stream->number, size}, bytes, record_bytes(size));
+    Head head = {stream->number, size, stream->first_serial + stream->held - 1};
+    write_record(own, head, bytes, record_bytes(size));
     own->used += cost(size);
     return 0;
 }
 
+static void let_all_go(Held *own) { own->first_serial += own->held, own->held = 0; }
+
 int held_keep(Held *own, const uint8_t *bytes, uint32_t size) {
     if (own->log == NULL || own->most == 0 || cost(size) > own->log->limit || record_bytes(size) > SPARE) {
-        own->held = 0; /* what is held ends with the newest tick */
+        let_all_go(own); /* what is held ends with the newest tick */
         return save_newest(own, bytes, size);
     }
     if (own->held == own->most && drop_first(own) < 0) return -1;
@@ -132,7 +137,7 @@ static PyObject *log_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     Log *own = (Log *)type->tp_alloc(type, 0);
     if (own == NULL) return NULL;
     own->limit = limit;
-    own->room = ((uint64_t)limit + SPARE + 7) / 8 * 8;
+    own->room = ((uint64_t)limit + SPARE + 15) / 16 * 16;
     own->bytes = PyMem_RawMalloc(own->room); /* the machine gives it page by page, as it is written */
     if (own->bytes == NULL) return Py_DECREF(own), PyErr_NoMemory();
     return (PyObject *)own;
@@ -191,7 +196,7 @@ static PyObject *held_keep_bytes(Held *own, PyObject *payload) {
 }
 
 static PyObject *held_clear(Held *own, PyObject *unused) {
-    own->held = 0;
+    let_all_go(own);
     let_newest_go(own);
     Py_RETURN_NONE;
 }

@@ -30,6 +30,7 @@ typedef struct { /* what every stream is, and what the log holds of it */
     long long seq;
     uint64_t *at;              /* where its ticks are in the log, a ring */
     uint32_t first, held, room; /* the room is a power of two */
+    uint64_t first_serial;     /* of the oldest that is held */
     uint32_t most;
     uint32_t number;           /* its own, in the log */
     uint8_t *newest;           /* a copy of the newest payload, while the log has none */

@@ -14,7 +14,7 @@ from feed.hub.stream import Stream
 from feed.protocol.codec import payload_of, tick_of
 from feed.ticks import Tick
 
-TICK_BYTES: Final = 176
+TICK_BYTES: Final = 184
 """What a quote costs that somebody heard: some 155 bytes of JSON, and its place."""
 
 

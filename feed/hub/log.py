@@ -10,13 +10,13 @@ from collections import deque
 from itertools import islice
 from typing import Final
 
-HEAD_BYTES: Final = 16
-"""What a payload costs beside its own bytes, which are rounded up to a multiple of 8."""
+HEAD_BYTES: Final = 24
+"""What a payload costs beside its own bytes, which are rounded up to a multiple of 16."""
 
 
 def cost_bytes(size: int) -> int:
     """Give what a payload of some size takes in the log."""
-    return HEAD_BYTES + (size + 7) // 8 * 8
+    return HEAD_BYTES + (size + 15) // 16 * 16
 
 
 class Log:
