@@ -1,30 +1,36 @@
 """What a notebook pays for live ticks: taking them in, a DataFrame of a million, and the widget.
 
-`python -m benchmarks.notebook` prints the figures of docs/NOTEBOOKS.md; the widget's need the
-extras `notebook` and `test`.
+`python -m benchmarks.notebook rate|frame PORT TICKS` and `python -m benchmarks.notebook widget`
+measure once and print the figure; the widget's needs the extras `notebook` and `test`.
 """
 
 from __future__ import annotations
 
-import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
-import feed
-from benchmarks.machine import ROOT
+from benchmarks.machine import CLIENT_CORE, ROOT, pinned
+from benchmarks.reading import READ_LIMIT_S, blasting
+from benchmarks.servers import Job
+from benchmarks.shot import ShotFailed, running
 
-TICKS = 1_300_000
-"""Of which four fifths are quotes."""
+FIGURES = {
+    "rate": "ticks/s into the frames of `feed.Live`",
+    "frame": "ms for `live.quotes` of a million rows",
+    "widget": "% of a core for a widget of 300 symbols at 20 updates/s",
+}
 
-LIMIT_S = 120.0
+ROWS = 1_000_000
+TICKS_FOR_ROWS = 1_300_000
+"""Four fifths are quotes."""
+
 FRAMES = 20
 
-WIDGET = """
-import feed, os, time
+CELL = """
+import feed, time
 server = feed.serve_in_background(simulate=300, rate=3000)
 live = feed.Live(server.url, "*")
 live.wait(n=5000)
@@ -38,62 +44,80 @@ widget.observe(sent.append, "sheet")
 share(1)
 sent.clear()
 with_it = share()
-print(f"{with_it - without:.1%} of a core for {len(sent) / 5:.1f} updates/s of 300 symbols,"
-      f" beside {without:.1%} for their 3,000 ticks/s")
+assert len(sent) >= 95, f"{len(sent)} updates in 5 s"
+print(100 * (with_it - without))
 """
-"""A cell that measures what the widget adds to the processor time of its kernel."""
+"""It measures what the widget adds to the processor time of its kernel."""
 
 
-@contextmanager
-def blasting(ticks: int) -> Iterator[str]:
-    """Run a server that sends a recording as fast as it is taken; gives its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "benchmarks.blaster", str(port), str(ticks), "batch"]
-    process = subprocess.Popen(command, cwd=ROOT)
+def measure(figure: str, ticks: int) -> dict[str, Any]:
+    """Measure one of `FIGURES` in a process of its own.
+
+    Args:
+        ticks: of the recording that is read for `rate`.
+    """
+    if figure == "widget":
+        return {"figure": _printed([sys.executable, "-m", "benchmarks.notebook", figure])}
+    ticks = ticks if figure == "rate" else TICKS_FOR_ROWS
+    with running(blasting(ticks, "batch"), Job(0, 0.0)) as target:
+        command = [sys.executable, "-m", "benchmarks.notebook", figure]
+        found = _printed([*pinned(CLIENT_CORE), *command, str(target.port), str(ticks)])
+    return {"figure": found}
+
+
+def _printed(command: list[str]) -> float:
     try:
-        yield f"ws://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def take_in(ticks: int) -> None:
-    """Fill the buffers of Live from a socket, then take frames of what they hold."""
-    with (
-        blasting(ticks) as url,
-        feed.Live(url, ["*"], wait_for_server=True, snapshot=False) as live,
-    ):
-        began_s, began_cpu_s, before = time.perf_counter(), time.process_time(), live.stats.ticks
-        live.wait(n=ticks * 9 // 10 - before, seconds=LIMIT_S)
-        took_s, took_cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
-        came = live.stats.ticks - before
-        live.wait(n=ticks - live.stats.ticks, seconds=1)
-        print(
-            f"{came / took_cpu_s:,.0f} ticks/s of CPU into Live, {came / took_s:,.0f} by the clock"
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, check=True, timeout=READ_LIMIT_S
         )
-        print(f"{_frame_ms(live):.1f} ms for a frame of {len(live.quotes):,} quotes")
+        return float(done.stdout)
+    except (subprocess.SubprocessError, ValueError) as error:
+        raise ShotFailed(f"{command[-1]} failed: {error}") from None
 
 
-def _frame_ms(live: feed.Live) -> float:
+def _rate(port: int, ticks: int) -> float:
+    """Time how long Live takes to fill from a socket, from its first tick on."""
+    import feed
+
+    with feed.Live(f"ws://127.0.0.1:{port}", ["*"], snapshot=False, reconnect=False) as live:
+        live.wait(n=1)
+        began_s, before = time.perf_counter(), live.stats.ticks
+        live.wait(n=ticks * 9 // 10 - before)
+        took_s, came = time.perf_counter() - began_s, live.stats.ticks - before
+    return came / took_s
+
+
+def _frame(port: int, ticks: int) -> float:
+    """Time `live.quotes` once a million are held."""
+    import feed
+
     took_s = []
-    for _ in range(FRAMES):
-        began_s = time.perf_counter()
-        _ = live.quotes
-        took_s.append(time.perf_counter() - began_s)
+    with feed.Live(f"ws://127.0.0.1:{port}", ["*"], snapshot=False, reconnect=False) as live:
+        while live.stats.ticks < ticks and live.connected:
+            live.wait(n=ticks - live.stats.ticks, seconds=1)
+        for _ in range(FRAMES):
+            began_s = time.perf_counter()
+            rows = len(live.quotes)
+            took_s.append(time.perf_counter() - began_s)
+    assert rows == ROWS, f"{rows} quotes held"
     return statistics.median(took_s) * 1000
 
 
-def show() -> None:
-    """Run the cell in a kernel and pass on what it prints."""
+def _widget() -> float:
+    """Run the cell in a kernel, and give what it prints."""
     from nbclient import NotebookClient
     from nbformat.v4 import new_code_cell, new_notebook
 
-    notebook = new_notebook(cells=[new_code_cell(WIDGET)])
-    NotebookClient(notebook, timeout=LIMIT_S).execute()
-    print("".join(output.text for output in notebook.cells[0].outputs if "text" in output), end="")
+    notebook = new_notebook(cells=[new_code_cell(CELL)])
+    NotebookClient(notebook, timeout=READ_LIMIT_S).execute()
+    return float("".join(own.text for own in notebook.cells[0].outputs if own.name == "stdout"))
 
 
 if __name__ == "__main__":
-    take_in(TICKS)
-    show()
+    match sys.argv[1:]:
+        case ["rate", port, ticks]:
+            print(_rate(int(port), int(ticks)))
+        case ["frame", port, ticks]:
+            print(_frame(int(port), int(ticks)))
+        case _:
+            print(_widget())

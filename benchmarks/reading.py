@@ -29,7 +29,7 @@ def read(reader: str, ticks: int) -> dict[str, Any]:
     form = "batch" if reader == "feed" else "plain"
     python = sys.executable if reader == "feed" else str(peers_python())
     script = ["-m", "benchmarks.reading"] if reader == "feed" else ["benchmarks/peers/reader.py"]
-    with running(_blasting(ticks, form), Job(0, 0.0)) as target:
+    with running(blasting(ticks, form), Job(0, 0.0)) as target:
         command = [*pinned(CLIENT_CORE), python, *script, str(target.port), str(ticks)]
         try:
             done = subprocess.run(
@@ -40,7 +40,9 @@ def read(reader: str, ticks: int) -> dict[str, Any]:
     return {"ticks": ticks, "ticks_per_s": float(done.stdout)}
 
 
-def _blasting(ticks: int, form: str) -> Server:
+def blasting(ticks: int, form: str) -> Server:
+    """Give a server that sends a recording of so many ticks as fast as it is read."""
+
     def command(port: int, job: Job) -> list[str]:
         return [sys.executable, "-m", "benchmarks.blaster", str(port), str(ticks), form]
 

@@ -31,6 +31,7 @@ def markdown(machine: dict[str, str], records: list[Record]) -> str:
         ("comeback", "Clients that come back, and those who stayed", _comeback_table),
         ("ingest", "Ticks in", _rate_table),
         ("client", "Reading in Python", _rate_table),
+        ("notebook", "In a notebook", _figure_table),
     ):
         rows = _of(records, part)
         if rows:
@@ -187,6 +188,19 @@ def _rate_table(records: list[Record]) -> str:
         if all("ticks_per_s" in row for row in own)
     )
     return table(("what", "ticks/s"), rows)
+
+
+def _figure_table(records: list[Record]) -> str:
+    rows = (
+        [name, _spread([row["figure"] for row in own], _figure)]
+        for name, own in _by_server(records).items()
+        if all("figure" in row for row in own)
+    )
+    return table(("what", "figure"), rows)
+
+
+def _figure(value: float) -> str:
+    return _count(value) if value >= 100 else f"{value:.1f}"
 
 
 def _curves(records: list[Record]) -> Iterable[str]:

@@ -20,7 +20,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from benchmarks import build, connections, ingest, plots, reading, report
+from benchmarks import build, connections, ingest, notebook, plots, reading, report
 from benchmarks.machine import HERE, RESULTS, ROOT, describe
 from benchmarks.report import Record
 from benchmarks.search import search
@@ -28,8 +28,9 @@ from benchmarks.servers import BY_NAME, SERVERS, Server
 from benchmarks.shot import Shot, ShotFailed, quicker, shoot
 from benchmarks.workloads import WORKLOADS, Workload
 
-PARTS = (*(own.name for own in WORKLOADS), "memory", "comeback", "growth", "ingest", "client")
-QUICK_PARTS = ("W1", "W2", "W3", "W5", "W6", "memory", "ingest", "client")
+OTHERS = ("memory", "comeback", "growth", "ingest", "client", "notebook")
+PARTS = (*(own.name for own in WORKLOADS), *OTHERS)
+QUICK_PARTS = ("W1", "W2", "W3", "W5", "W6", "memory", "ingest", "client", "notebook")
 QUICK_PEERS = ("feed", "feed-batch", "bun", "floor")
 DOCUMENT = ROOT / "docs" / "PERFORMANCE.md"
 
@@ -134,6 +135,10 @@ def _other_steps(run: Run, parts: list[str], peers: list[Server]) -> Iterator[St
         for title, reader in (("feed.client", "feed"), ("websockets and json", "websockets")):
             work = partial(reading.read, reader, ticks)
             yield f"reading with {title}", partial(run.note, "client", title, work)
+    if "notebook" in parts:
+        for figure, title in notebook.FIGURES.items():
+            work = partial(notebook.measure, figure, 400_000 if run.quick else 1_000_000)
+            yield f"notebook: {figure}", partial(run.note, "notebook", title, work)
 
 
 def _growth_steps(run: Run, peers: list[Server]) -> Iterator[Step]:
