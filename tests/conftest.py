@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from types import FrameType
 
 import pytest
+from hypothesis import settings
 
 DEFAULT_LIMIT_S = 60.0
 AGAIN_S = 1.0
 """A callback of an event loop may swallow the alarm, so it rings until somebody listens."""
+
+
+settings.register_profile("feed", deadline=None)  # a busy machine is no failure
+settings.load_profile("feed")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,11 +7,8 @@ program that stops reading stops the socket too, and with it the server's sendin
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from collections import deque
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
@@ -19,29 +16,26 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from types import AsyncGeneratorType, TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from feed import codes
 from feed.client.backoff import delays
-from feed.client.commands import Change, Terms
+from feed.client.commands import Terms
 from feed.client.conversation import Conversation
 from feed.client.events import Event, EventStream
 from feed.client.handshake import read_url
-from feed.client.line import PACE_S, Line, Token
+from feed.client.line import Line, Token
 from feed.client.publishing import Publishable, Publishing
-from feed.client.stats import Stats
+from feed.client.reading import Batches, Reading
+from feed.client.standing import Standing
+from feed.client.subscribing import Subscribing
 from feed.client.transport import Transport, dial
 from feed.clock import Clock, SystemClock
-from feed.errors import ConnectionFailed, MessageError
+from feed.errors import ConnectionFailed, SettingError
 from feed.protocol.messages import (
     Authenticate,
     Delivery,
-    ErrorMessage,
     Published,
-    Rejection,
-    Snapshot,
-    SourcePosition,
     Subscribed,
 )
 from feed.protocol.newticks import NewTick
@@ -49,8 +43,6 @@ from feed.ticks import Bar, Quote, Status, Tick, Trade
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ANSWER_TIMEOUT_S: Final = 10.0
 
 Strings = Iterable[str] | str
 """Several names, or a single one."""
@@ -99,8 +91,8 @@ def connect(
     return Connection(
         address.shown,
         lambda: dial(address, tls=ssl_context),
-        defaults=(_list(channels), terms),
-        symbols=_list(symbols),
+        defaults=(_list(channels, "channels"), terms),
+        symbols=_list(symbols, "symbols"),
         token=token,
         reconnect=reconnect,
         resume=resume,
@@ -109,7 +101,7 @@ def connect(
     )
 
 
-class Connection:
+class Connection(Standing):
     """A stream of ticks: an async context manager and, once entered, an async iterator.
 
     One task iterates; others may subscribe, unsubscribe and read events meanwhile.
@@ -136,10 +128,10 @@ class Connection:
         self._patient = wait_for_server
         self._listeners: list[Callable[[Event], None]] = [on_event] if on_event else []
         self._streams: list[EventStream] = []
-        self._conversation = Conversation(clock=clock, tell=self._tell, resume=resume)
-        self._line = Line(
+        conversation = Conversation(clock=clock, tell=self._tell, resume=resume)
+        line = Line(
             name,
-            self._conversation,
+            conversation,
             dial,
             token=token,
             reconnect=reconnect,
@@ -147,13 +139,10 @@ class Connection:
             tell=self._tell,
             backoff=backoff,
         )
-        self._publishing = Publishing(
-            name, self._line, self._conversation, self._come_back, self._move_on
-        )
-        self._turn = asyncio.Lock()
-        self._batches: deque[list[Tick]] = deque()
-        self._current: Iterator[Tick] = iter(())
-        self._iterator: AsyncGeneratorType[Tick, None] | None = None
+        super().__init__(line, conversation)
+        self._reading = reading = Reading(line)
+        self._subscribing = Subscribing(name, line, conversation, reading.move_on)
+        self._publishing = Publishing(name, line, conversation, reading.come_back, reading.move_on)
 
     # Connecting
 
@@ -190,57 +179,20 @@ class Connection:
         for stream in self._streams:
             stream.end()
         await self._line.close()
-        if self._iterator is not None and not self._iterator.ag_running:
-            await self._iterator.aclose()
+        await self._reading.close()
 
     # Ticks
 
     def __aiter__(self) -> AsyncIterator[Tick]:
         """Iterate over ticks, going on where an earlier iteration stopped."""
-        iterator = self._iterator
-        if iterator is None or iterator.ag_frame is None:
-            iterator = self._iterator = cast("AsyncGeneratorType[Tick, None]", self._ticks())
-        return iterator
+        return self._reading.ticks()
 
     async def __anext__(self) -> Tick:
         return await anext(aiter(self))
 
-    async def _ticks(self) -> AsyncGenerator[Tick, None]:
-        """Yield tick by tick: a generator is cheapest; `__aiter__` keeps it through a `break`."""
-        while True:
-            for tick in self._current:
-                yield tick
-            batch = await self._next_batch()
-            if batch is None:
-                return
-            self._current = iter(batch)
-
     def batches(self) -> Batches:
         """Iterate over lists of ticks, as they were read: the fastest way."""
-        return Batches(self._next_batch)
-
-    async def _next_batch(self) -> list[Tick] | None:
-        """Give the ticks read since the last time, or None at the end."""
-        if rest := list(self._current):
-            return rest
-        while not self._batches:
-            if self._line.ended:
-                return None
-            await self._move_on(lambda: bool(self._batches))
-        return self._batches.popleft()
-
-    async def _move_on(self, enough: Callable[[], bool]) -> None:
-        """Read once more from the connection, unless another task just did and that is enough."""
-        async with self._turn:
-            if not enough():
-                ticks = await self._line.receive()
-                if ticks:
-                    self._batches.append(ticks)
-
-    async def _come_back(self) -> None:
-        if not self._line.connected:
-            async with self._turn:
-                await self._line.come_back()
+        return self._reading.batches()
 
     # Subscriptions
 
@@ -267,46 +219,15 @@ class Connection:
             interval_ms or self._terms.interval_ms,
             self._terms.snapshot if snapshot is None else snapshot,
         )
-        names = self._channels if channels is None else _list(channels)
-        return await self._settle(self._conversation.subscribe(_list(symbols), names, terms))
+        names = self._channels if channels is None else _list(channels, "channels")
+        changes = self._conversation.subscribe(_list(symbols, "symbols"), names, terms)
+        return await self._subscribing.settle(changes)
 
     async def unsubscribe(self, symbols: Strings, *, channels: Strings | None = None) -> Subscribed:
         """Ask for less, on all channels unless some are named; answers as `subscribe` does."""
-        names = None if channels is None else _list(channels)
-        return await self._settle(self._conversation.unsubscribe(_list(symbols), names))
-
-    async def _settle(self, changes: list[Change]) -> Subscribed:
-        """Send commands and wait for their answers, reading on meanwhile."""
-        for change in changes:
-            self._line.send(change)
-        rejected: list[Rejection] = []
-        ack = Subscribed(self.subscriptions)
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                for change in changes:
-                    ack = await self._answer(change)
-                    rejected += ack.rejected
-        except TimeoutError:
-            text = f"{self._name} did not answer within {ANSWER_TIMEOUT_S:g} s"
-            raise ConnectionFailed(text) from None
-        finally:
-            self._conversation.forget(changes)
-        return Subscribed(ack.subscriptions, id=ack.id, rejected=rejected)
-
-    async def _answer(self, change: Change) -> Subscribed:
-        conversation = self._conversation
-        while (answer := conversation.answer(change)) is None:
-            if self._line.ended:
-                raise ConnectionFailed(f"{self._name} is closed")
-            await self._move_on(lambda: conversation.answer(change) is not None)
-        if isinstance(answer, ErrorMessage) and answer.code == codes.TOO_MANY_COMMANDS:
-            await asyncio.sleep(PACE_S)
-            conversation.again(change)
-            self._line.send(change)
-            return await self._answer(change)
-        if isinstance(answer, ErrorMessage):
-            raise MessageError(answer.code, answer.message, id=answer.id)
-        return answer
+        names = None if channels is None else _list(channels, "channels")
+        changes = self._conversation.unsubscribe(_list(symbols, "symbols"), names)
+        return await self._subscribing.settle(changes)
 
     def authenticate(self, token: str) -> None:
         """Show a fresh token of the same principal, before the one in force expires."""
@@ -353,71 +274,7 @@ class Connection:
 
         return await self.publish(ticks_of(frame, symbol=symbol), echo=echo)
 
-    @property
-    def subscriptions(self) -> dict[str, list[str]]:
-        """What the server last said it sends: channel -> names and patterns."""
-        return self._conversation.subscriptions
-
-    @property
-    def rejected(self) -> list[Rejection]:
-        """The symbols that were asked for and are not sent, with the reason."""
-        return list(self._conversation.rejections.values())
-
-    # What is known
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection now."""
-        return self._line.connected
-
-    @property
-    def epoch(self) -> str:
-        """The numbering that seqs belong to."""
-        return self._conversation.ledger.epoch
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """Each source's state, as the last heartbeat had it: live, paused, ended or stalled."""
-        return self._conversation.sources
-
-    @property
-    def all_ended(self) -> bool:
-        """Whether every source has published its last tick, as the last heartbeat had it."""
-        states = self.sources.values()
-        return bool(states) and all(state == "ended" for state in states)
-
-    @property
-    def source_positions(self) -> dict[str, SourcePosition]:
-        """How far each source has come, as the last heartbeat had it."""
-        return self._conversation.positions
-
-    @property
-    def stats(self) -> Stats:
-        """Counts and latencies since the connection was made."""
-        return self._conversation.stats
-
-    @property
-    def gaps(self) -> int:
-        """How often ticks were lost; `stats.lost` is how many."""
-        return self.stats.gaps
-
-    @property
-    def skipped(self) -> int:
-        """How many ticks the server said it deliberately did not send."""
-        return self.stats.skipped
-
-    @property
-    def snapshots(self) -> dict[str, Snapshot]:
-        """The latest snapshot of each symbol."""
-        return self._conversation.snapshots
-
-    def last(self, symbol: str, channel: str = "quotes") -> Tick | None:
-        """Give the newest tick read of a stream, its snapshot's included."""
-        return self._conversation.ledger.last(channel, symbol)
-
-    def positions(self) -> dict[str, dict[str, int]]:
-        """Give the last seq read of each stream: channel -> symbol -> seq."""
-        return self._conversation.ledger.positions()
+    # Events
 
     def events(self) -> EventStream:
         """Iterate over the events from now on; they come as ticks are read."""
@@ -449,23 +306,8 @@ class Connection:
             stream.put(event)
 
 
-class Batches:
-    """An async iterator of lists of ticks, in the order they came."""
-
-    __slots__ = ("_next",)
-
-    def __init__(self, next_batch: Callable[[], Awaitable[list[Tick] | None]]) -> None:
-        self._next = next_batch
-
-    def __aiter__(self) -> Batches:
-        return self
-
-    async def __anext__(self) -> list[Tick]:
-        batch = await self._next()
-        if batch is None:
-            raise StopAsyncIteration
-        return batch
-
-
-def _list(names: Strings) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
+def _list(names: Strings, what: str) -> list[str]:
+    several: Any = [names] if isinstance(names, str) else names
+    if isinstance(several, Iterable) and all(isinstance(name, str) for name in several):
+        return list(several)
+    raise SettingError(what, f"must be a name or several, was {names!r}")

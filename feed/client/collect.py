@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from feed.client.aio import Strings, connect
 from feed.client.held import Held
 from feed.client.worker import Worker
-from feed.errors import SettingError
+from feed.errors import MessageError, SettingError
 from feed.tape.frames import frame, joined_frame
 from feed.ticks import CHANNEL_OF, Tick
 
@@ -39,21 +39,24 @@ def ticks(
 
     Raises:
         ConnectionFailed: it cannot connect, or the connection has ended before.
+        MessageError: the feed sends none of these symbols; it says why.
         SettingError: neither n nor seconds is given, or an argument is not allowed.
     """
     if n is None and seconds is None:
         raise SettingError("n", "or seconds must be given")
-    held, kinds = Held(None), list[type]()
+    connection = connect(url, symbols, channels=channels, **options)
+    held, kinds = Held(None, connection.epochs), list[type]()
 
     def take(arrived: list[Tick]) -> None:
         kinds.extend(map(type, arrived))
         held.take(arrived)
 
-    connection = connect(url, symbols, channels=channels, **options)
     worker = Worker(connection, take, held.end)
     worker.start()
     try:
-        held.wait(n, seconds, lambda: connection.all_ended, since=0)
+        if connection.rejected and connection.expects_none:
+            raise MessageError(connection.rejected[0].code, connection.rejected[0].message)
+        held.wait(n, seconds, lambda: connection.expects_none, since=0)
     finally:
         worker.stop()
     if worker.failure is not None:

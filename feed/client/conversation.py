@@ -67,6 +67,7 @@ class Conversation:
         sources: name -> state, of the last heartbeat.
         positions: name -> how far it has come, likewise.
         heartbeats: how many have come.
+        epochs: each numbering so far, in order: the count of ticks before its first, and its label.
     """
 
     def __init__(self, *, clock: Clock, tell: Callable[[Event], None], resume: bool = True) -> None:
@@ -78,6 +79,7 @@ class Conversation:
         self.sources: dict[str, str] = {}
         self.positions: dict[str, SourcePosition] = {}
         self.heartbeats = 0
+        self.epochs: list[tuple[int, str]] = []
         self.stats = Stats()
         self.ledger = Ledger(self._tell_loss)
         self._clock = clock
@@ -190,13 +192,13 @@ class Conversation:
                 self._hear(message)  # type: ignore[arg-type]
         self._count(singles, ticks)
         if ticks:
-            self.stats.ticks += len(ticks)
             self.stats.latencies.add(self._clock.now_ns() - ticks[-1].ts_out)
         return ticks
 
     def _count(self, arrived: list[Tick], ticks: list[Tick]) -> None:
         """Account for ticks and hand them on."""
         self.ledger.take(arrived)
+        self.stats.ticks += len(arrived)
         ticks += arrived
 
     def _hear(self, message: Message) -> None:
@@ -227,8 +229,7 @@ class Conversation:
                 self.positions = message.positions
                 self.heartbeats += 1
             case Epoch():
-                self.ledger.welcome(message.epoch)
-                self.snapshots.clear()
+                self._begin_epoch(message.epoch)
                 self._tell(message)
             case Authenticated() | Notice() | Closing() | Pong():
                 self._tell(message)
@@ -238,9 +239,15 @@ class Conversation:
             text = f"the server speaks protocol {welcome.protocol}, this client {PROTOCOL_VERSION}"
             raise MessageError(codes.BAD_MESSAGE, text)
         self.welcome = welcome
-        self.same_epoch = self.ledger.welcome(welcome.epoch)
-        if not self.same_epoch:
+        self.same_epoch = self._begin_epoch(welcome.epoch)
+
+    def _begin_epoch(self, epoch: str) -> bool:
+        """Go on under an epoch; False when its numbering is another one."""
+        same = self.ledger.welcome(epoch)
+        if not same:
             self.snapshots.clear()
+            self.epochs.append((self.stats.ticks, epoch))
+        return same
 
     def _settle(self, ack: Subscribed) -> None:
         self.subscriptions = ack.subscriptions

@@ -15,7 +15,7 @@ from feed.protocol import messages
 from feed.protocol.codec import decode
 from feed.tape.arrow import arrow, to_arrays
 from feed.tape.frames import frame, moment_ns
-from feed.tape.ring import Arrays, Ring, Symbols
+from feed.tape.ring import Arrays, Codes, Ring
 from feed.ticks import CHANNEL_OF, CHANNELS
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def history(
     if channel not in CHANNELS:
         raise SettingError("channel", f"must be one of {', '.join(CHANNELS)}, was {channel!r}")
     arrow("feed.history")
-    ring = Ring(_KIND_OF[channel], Symbols())
+    ring = Ring(_KIND_OF[channel], Codes())
     reader = _Reader(ring, token, ssl_context)
     path, which = ("bars", {"interval": interval}) if interval else ("ticks", {"channel": channel})
     query = {**which, **_span(start, end, limit), "format": "arrow"}
@@ -112,8 +112,9 @@ class _Reader:
         request = Request(address, headers=self._headers)
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as answer:
-                rows = to_arrays(self._ring.kind, answer.read(), self._ring.symbols)
-                self._ring.append(rows)
+                ring, epoch = self._ring, answer.headers["Feed-Epoch"]
+                rows = to_arrays(ring.kind, answer.read(), ring.symbols, ring.epochs[epoch])
+                ring.append(rows)
                 return _next(address, answer.headers, rows)
         except HTTPError as error:
             with error:

@@ -159,7 +159,7 @@ class Line:
             return
         self._conversation.lost()
         if end.code in STAY_AWAY or not (self._reconnect or end.code == CloseCode.NORMAL):
-            raise self._failed(_farewell(end), end.code)
+            raise self._failed(_farewell(end), end.code) from None
         if not self._reconnect:
             self.ended = True
         self._tell(Disconnect(end.code, end.reason))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Coroutine, Iterable
 from html import escape
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from feed.client.aio import Connection, Strings, connect
 from feed.client.held import Held
+from feed.client.outputs import keep_weakly
 from feed.client.publishing import Publishable
 from feed.client.stats import Stats
 from feed.client.worker import Worker
 from feed.errors import MissingExtraError, SettingError
 from feed.protocol.messages import Published, Rejection, Subscribed
 from feed.tape.frames import bars_frame, frame, last_frame
-from feed.tape.ring import Columns, Symbols, columns_of
+from feed.tape.ring import Codes, Columns, columns_of
 from feed.ticks import CHANNEL_OF, Bar, Quote, Status, Trade
 
 if TYPE_CHECKING:
@@ -55,8 +56,6 @@ class Live:
         max_ticks: int = MAX_TICKS,
         **options: Any,
     ) -> None:
-        if max_ticks < 1:
-            raise SettingError("max_ticks", f"must be 1 or more, was {max_ticks}")
         connection = connect(url, symbols, channels=channels, **options)
         self._begin(url, connection, max_ticks)
 
@@ -64,10 +63,11 @@ class Live:
         self._name = name
         self._told = False
         self._connection = connection
-        self._held = Held(max_ticks)
+        self._held = Held(max_ticks, connection.epochs)
         self._worker = Worker(connection, self._held.take, self._held.end)
         self._finish = weakref.finalize(self, self._worker.stop)  # also at the interpreter's exit
         self._worker.start()
+        keep_weakly(Live)
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +81,11 @@ class Live:
 
     def __repr__(self) -> str:
         held = ", ".join(f"{len(ring):,} {name}" for name, ring in self._held.by_channel())
-        return f"<feed.Live {self._name} {self.state}: {held or 'no ticks yet'}>"
+        refused = f", {len(self.rejected):,} rejected" if self.rejected else ""
+        return f"<feed.Live {self._name} {self.state}: {held or 'no ticks yet'}{refused}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a feed.Live is a connection, so copy or pickle its frames: live.quotes, …")
 
     # Ticks
 
@@ -101,11 +105,11 @@ class Live:
         return self._frame(Status)
 
     def bars(self, interval: str) -> pd.DataFrame:
-        """Give bars such as 1s or 5min: the feed's own of that interval, else made of ticks held.
+        """Give bars such as 1s or 5min by time and symbol, the last one of each symbol still open.
 
-        Subscribe to the channel `bars` to have the feed's own, which are of 1s and 1m. The others
-        are made of trades, or of mid-quotes where a symbol has no trades (`basis`); the last one of
-        each symbol is still open.
+        Subscribe to the channel `bars` to have the feed's own, which are of 1s and 1m. Where there
+        is none they are made of the trades held, or of mid-quotes where a symbol has no trades
+        (`basis`).
         """
         self._check()
         bars, trades, quotes = (self._held.columns(kind) for kind in (Bar, Trade, Quote))
@@ -124,8 +128,8 @@ class Live:
     def wait(self, n: int | None = None, seconds: float | None = None) -> int:
         """Wait for `n` more ticks, at most `seconds`; gives how many came meanwhile.
 
-        It also returns when no more will come: all sources of the feed have ended and nothing has
-        come for two seconds, or it is closed.
+        It also returns when no more will come: it is closed, or nothing has come for two seconds
+        while nothing is subscribed or all sources of the feed have ended.
 
         Raises:
             FeedError: why the connection has ended.
@@ -133,7 +137,7 @@ class Live:
         if n is None and seconds is None:
             raise SettingError("n", "or seconds must be given")
         try:
-            came = self._held.wait(n, seconds, lambda: self._connection.all_ended)
+            came = self._held.wait(n, seconds, lambda: self._connection.expects_none)
         except KeyboardInterrupt:
             del self  # or the notebook's traceback of it would keep this alive
             raise
@@ -221,7 +225,8 @@ class Live:
         """Make what a widget shows of this."""
         from feed.client.sheet import Sheet
 
-        return Sheet(self._held, lambda: self._connection.snapshots)
+        connection = self._connection  # not self, which is to end when nobody else has it
+        return Sheet(self._held, lambda: connection.snapshots)
 
     def run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
         """Run something in the background thread until this is closed; gives what stops it."""
@@ -236,7 +241,7 @@ class Live:
         names = {*self._connection.snapshots.copy(), *list(self._held.symbols)}
         found = (self._connection.last(name, channel) for name in names)
         ticks = [tick for tick in found if tick is not None]
-        symbols = Symbols()
+        symbols = Codes()
         arrays = columns_of(kind, ticks, symbols)
         return Columns(kind, tuple(symbols), arrays)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
 ALONE_S: Final = 5.0
 """How long a widget that was taken off its last page waits: a cell that is moved comes back."""
 
+AWAY_S: Final = 60.0
+"""How long it waits for a page that was left, as one does that is loaded again, and for a first."""
+
 
 class LiveWidget(anywidget.AnyWidget):
     """Shows a Live; several may show the same one.
 
-    Close it, or remove its cell: then it costs nothing any more.
+    Close it, or remove its cell: then it costs nothing any more. It keeps the Live going only while
+    it is in a page.
     """
 
     _esm: ClassVar[str] = joined("widget.js")
@@ -37,10 +42,13 @@ class LiveWidget(anywidget.AnyWidget):
 
     def __init__(self, live: Live, rate: float) -> None:
         super().__init__()
-        self._live = live
+        self._live = weakref.ref(live)
+        self._kept: Live | None = live
         self._interval_s = 1 / rate
         self._views: set[str] = set()
-        self._alone_since_s = 0.0
+        self._was_seen = False
+        self._alone_from_s = time.monotonic() + AWAY_S
+        self._stats = live.stats
         self._counted = (time.monotonic(), live.stats.ticks, 0.0)
         self._sheet = live.new_sheet()
         self._showing = live.run(self._show)
@@ -50,6 +58,7 @@ class LiveWidget(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Stop showing, and be forgotten by the notebook."""
+        self._kept = None
         self._showing()
         super().close()
 
@@ -58,13 +67,15 @@ class LiveWidget(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
-        data, metadata = bundle
-        return {**data, "text/html": self._live._repr_html_()}, metadata
+        (data, metadata), live = bundle, self._live()
+        return ({**data, "text/html": live._repr_html_()} if live else data), metadata
 
     async def _show(self) -> None:
         try:
             due_s = time.monotonic()
             while not self._is_left():
+                if self._is_alone():
+                    self._kept = None
                 self._update()
                 due_s = max(due_s + self._interval_s, time.monotonic())
                 await asyncio.sleep(due_s - time.monotonic())
@@ -93,22 +104,25 @@ class LiveWidget(anywidget.AnyWidget):
 
     def _state(self) -> str:
         """Say in a line how the connection is, with ticks per second over the last one."""
-        since_s, ticks, rate = self._counted
-        passed_s, came = time.monotonic() - since_s, self._live.stats.ticks
+        live, (since_s, ticks, rate) = self._live(), self._counted
+        passed_s, came = time.monotonic() - since_s, self._stats.ticks
         if passed_s >= 1:
             rate = (came - ticks) / passed_s
             self._counted = (since_s + passed_s, came, rate)
-        return f"{self._live.state} · {rate:,.0f} ticks/s · {came:,} so far"
+        return f"{live.state if live else 'closed'} · {rate:,.0f} ticks/s · {came:,} so far"
 
     def _hear(self, _: object, content: dict[str, Any], __: object) -> None:
-        """Take note of a view that has come or gone."""
-        view, is_open = str(content.get("view")), content.get("open")
-        if is_open:
+        """Take note of a view that has come or gone, perhaps with its page."""
+        view = str(content.get("view"))
+        if content.get("open"):
             self._views.add(view)
+            self._was_seen, self._kept = True, self._live()
         elif view in self._views:
             self._views.discard(view)
-            self._alone_since_s = 0.0 if self._views else time.monotonic()
+            self._alone_from_s = time.monotonic() + (AWAY_S if content.get("leaving") else ALONE_S)
+
+    def _is_alone(self) -> bool:
+        return not self._views and time.monotonic() > self._alone_from_s
 
     def _is_left(self) -> bool:
-        alone = self._alone_since_s and not self._views
-        return bool(alone) and time.monotonic() - self._alone_since_s > ALONE_S
+        return self._was_seen and self._is_alone()

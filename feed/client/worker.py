@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from feed.client.aio import Connection
-from feed.errors import ConnectionFailed
+from feed.errors import ConnectionFailed, FeedError
 from feed.ticks import Tick
 
 STOP_TIMEOUT_S: Final = 3.0
@@ -129,6 +129,8 @@ class Worker:
             self._ended()
 
     def _fail(self, error: BaseException) -> None:
+        if isinstance(error, FeedError):  # it says all by itself; where the thread was is noise
+            error.__traceback__, error.__suppress_context__ = None, True
         if not self._opened.done():
             self._opened.set_exception(error)
         elif not self._stopping:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feed.errors import MissingExtraError
-from feed.tape.ring import COLUMNS, Arrays, Symbols
+from feed.tape.ring import COLUMNS, Arrays, Codes
 from feed.ticks import Tick
 
 if TYPE_CHECKING:
@@ -119,15 +119,17 @@ def _values(name: str, column: Any) -> list[Any]:
     return [own if own is None or own % 1 else int(own) for own in column.to_pylist()]
 
 
-def to_arrays(kind: type, body: bytes, symbols: Symbols) -> Arrays:
+def to_arrays(kind: type, body: bytes, symbols: Codes, epoch: int) -> Arrays:
     """Read an Arrow stream that `ArrowBody` made, as the columns of a ring."""
     import pyarrow as pa
 
     table = pa.ipc.open_stream(body).read_all()
-    return {name: _array_of(table[name], name, symbols) for name in COLUMNS[kind]}
+    names = (name for name in COLUMNS[kind] if name != "epoch")
+    arrays = {name: _array_of(table[name], name, symbols) for name in names}
+    return arrays | {"epoch": np.full(len(table), epoch)}
 
 
-def _array_of(column: Any, name: str, symbols: Symbols) -> NDArray[Any]:
+def _array_of(column: Any, name: str, symbols: Codes) -> NDArray[Any]:
     if name in TIMES:
         import pyarrow as pa
 

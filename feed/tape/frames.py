@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from feed.errors import SettingError
 from feed.tape.block import VALUE_COLUMNS
 from feed.tape.intervals import length_ns, same_interval
-from feed.tape.resample import BAR_COLUMNS, resample
-from feed.tape.ring import Columns
+from feed.tape.resample import BAR_COLUMNS, completed
+from feed.tape.ring import TEXTS, Columns
 
 COPIES_ON_WRITE: Final = int(pd.__version__.partition(".")[0]) >= 3
 
@@ -21,31 +21,29 @@ COPIES_ON_WRITE: Final = int(pd.__version__.partition(".")[0]) >= 3
 def frame(columns: Columns) -> pd.DataFrame:
     """Give ticks of one kind as a DataFrame, in the order they came.
 
-    The index is `ts_event` (UTC, nanoseconds), `symbol` is categorical, and `ts_out` is NaT where
-    nobody published the tick. Frames of one feed or tape share their categories, so that they can
-    be merged `by="symbol"`. A million rows take milliseconds, as no column is copied. Writing to
-    the frame copies what is written to first.
+    The index is `ts_event` (UTC, nanoseconds), `symbol` and `epoch` are categorical; `ts_out` and
+    `epoch` are missing where nobody published the tick. Frames of one feed or tape share their
+    categories, so that they can be merged `by="symbol"`. A million rows take milliseconds, as no
+    column is copied. Writing to the frame copies what is written to first.
     """
     names = [name for name in columns.arrays if name != "ts_event"]
     return _frame(columns, {name: columns[name] for name in names})
 
 
 def bars_frame(bars: Columns, trades: Columns, quotes: Columns, interval: str) -> pd.DataFrame:
-    """Give bars of an interval: those that came as such, or else made from these ticks.
+    """Give bars of an interval by time and symbol: those that came, the others made from ticks.
 
     Raises:
         SettingError: it is no interval.
     """
-    labels = [own for own in set(bars["interval"]) if same_interval(own, interval)]
-    if labels:
-        found = bars.take(np.isin(bars["interval"], labels))
-        return _frame(found, {name: found[name] for name in BAR_COLUMNS})
-    interval_ns = length_ns(interval)
-    if interval_ns is None:
+    interval_ns = length_ns(str(interval))  # of a Timedelta, too, it says what is allowed
+    labels = [own for own in set(bars["interval"]) if same_interval(own, str(interval))]
+    if interval_ns is None and not labels:
         raise SettingError("interval", f"must be such as 1s, 5min, 1h or 1d, was {interval!r}")
-    made = resample(trades, quotes, interval_ns)
-    found = Columns(bars.kind, quotes.names, made)
-    return _frame(found, {name: made[name] for name in BAR_COLUMNS})
+    came = bars.take(np.isin(bars["interval"], labels)).arrays
+    found = came if interval_ns is None else completed(came, trades, quotes, interval_ns)
+    columns = Columns(bars.kind, quotes.names, found)
+    return _frame(columns, {name: found[name] for name in BAR_COLUMNS})
 
 
 def last_frame(quotes: Columns, trades: Columns) -> pd.DataFrame:
@@ -101,10 +99,14 @@ def times_of(ns: NDArray[Any]) -> pd.DatetimeIndex:
 
 
 def _frame(columns: Columns, arrays: dict[str, NDArray[Any]]) -> pd.DataFrame:
-    values: dict[str, Any] = dict(arrays)
+    values: dict[str, Any] = {
+        name: pd.array(array, "str") if name in TEXTS else array for name, array in arrays.items()
+    }
     values["symbol"] = _categorical(arrays["symbol"], columns.names)
     if "ts_out" in arrays:
         values["ts_out"] = times_of(arrays["ts_out"])
+    if "epoch" in arrays:
+        values["epoch"] = _coded(arrays["epoch"], pd.Index(columns.epochs, dtype="str"))
     index = times_of(columns["ts_event"]).rename("ts_event")
     return _on_write_copied(pd.DataFrame(values, index=index, copy=False))
 
@@ -116,7 +118,11 @@ def _categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical:
     ranks[order] = np.arange(len(names))
     categories = pd.Index([names[place] for place in order], dtype="str")
     placed = ranks.take(codes, mode="clip") if len(names) else codes
-    return pd.Categorical.from_codes(placed, categories, validate=False)
+    return _coded(placed, categories)
+
+
+def _coded(codes: NDArray[Any], categories: Any) -> pd.Categorical:
+    return pd.Categorical.from_codes(codes, categories, validate=False)
 
 
 def _on_write_copied(shared: pd.DataFrame) -> pd.DataFrame:

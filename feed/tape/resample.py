@@ -1,11 +1,13 @@
 """Bars out of ticks that are at hand as columns, by the rules of the feed's own (feed.hub.bars).
 
 A bar holds the ticks with start <= ts_event < start + interval. It is made from trades; a symbol
-that has none gets bars of its mid-quotes, labelled so. VWAP = sum(price * size) / sum(size).
+that has none gets bars of its mid-quotes, labelled so. VWAP = sum(price * size) / sum(size). Where
+a symbol's time steps back by more than a second its tape has started over, and so do its bars.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +29,23 @@ BAR_COLUMNS: Final = (
 """What bars of any origin have, beside `ts_event`; `symbol` is a code."""
 
 
+REWIND_NS: Final = 1_000_000_000
+
+
+def completed(came: Arrays, trades: Columns, quotes: Columns, interval_ns: int) -> Arrays:
+    """Give bars that came as such, and those of ticks where none came, by time and symbol."""
+    made = resample(trades, quotes, interval_ns)
+    if not len(came["symbol"]):
+        return made
+    keys = [
+        bars["ts_event"] // interval_ns * len(trades.names) + bars["symbol"]
+        for bars in (came, made)
+    ]
+    missing = ~np.isin(keys[1], keys[0])
+    both = {name: np.concatenate([came[name], values[missing]]) for name, values in made.items()}
+    return _ordered(both, trades.names)
+
+
 def resample(trades: Columns, quotes: Columns, interval_ns: int) -> Arrays:
     """Give the bars of these ticks as `ts_event` and `BAR_COLUMNS`, by time and symbol.
 
@@ -39,7 +58,11 @@ def resample(trades: Columns, quotes: Columns, interval_ns: int) -> Arrays:
         _group(silent, mids, interval_ns, None),
     ]
     bars = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    alphabetical = np.argsort(np.argsort(np.array(trades.names, dtype=object)))
+    return _ordered(bars, trades.names)
+
+
+def _ordered(bars: Arrays, names: Sequence[str]) -> Arrays:
+    alphabetical = np.argsort(np.argsort(np.array(names, dtype=object)))
     order = np.lexsort((alphabetical[bars["symbol"]], bars["ts_event"]))
     return {name: values[order] for name, values in bars.items()}
 
@@ -47,12 +70,23 @@ def resample(trades: Columns, quotes: Columns, interval_ns: int) -> Arrays:
 def _group(
     ticks: Columns, prices: NDArray[Any], interval_ns: int, sizes: NDArray[Any] | None
 ) -> Arrays:
-    buckets, codes = ticks["ts_event"] // interval_ns, ticks["symbol"]
-    order = np.lexsort((buckets, codes))
-    buckets, codes, prices = buckets[order], codes[order], prices[order]
-    starts = np.flatnonzero(_changes(buckets) | _changes(codes))
+    order = np.argsort(ticks["symbol"], kind="stable")
+    codes, times = ticks["symbol"][order], ticks["ts_event"][order]
+    passes, buckets = _passes(codes, times), times // interval_ns
+    if np.any((np.diff(buckets) < 0) & (np.diff(passes) == 0)):  # some came late
+        again = np.lexsort((buckets, passes))
+        order, codes, passes, buckets = (own[again] for own in (order, codes, passes, buckets))
+    prices = prices[order]
+    starts = np.flatnonzero(_changes(buckets) | _changes(passes))
     bars = {"ts_event": buckets[starts] * interval_ns, "symbol": codes[starts]}
     return bars | _prices(prices, starts) | _volumes(prices, sizes, order, starts)
+
+
+def _passes(codes: NDArray[Any], times: NDArray[Any]) -> NDArray[Any]:
+    """Number the passes through a tape, one symbol after the other."""
+    begins = _changes(codes)
+    begins[1:] |= np.diff(times) < -REWIND_NS
+    return np.cumsum(begins)
 
 
 def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ from feed.tape.block import Part, Times
 from feed.tape.frames import bars_frame, frame, last_frame, last_rows, moment_ns
 from feed.tape.options import TapeOptions
 from feed.tape.reader import AnyTape, open_tape
-from feed.tape.ring import COLUMNS, UNKNOWN_NS, Arrays, Columns, Ring, Symbols
+from feed.tape.ring import COLUMNS, NO_EPOCH, UNKNOWN_NS, Arrays, Codes, Columns, Ring
 from feed.ticks import Bar, Quote, Status, Tick, Trade
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class TapeView:
         return frame(self._columns[Status])
 
     def bars(self, interval: str) -> pd.DataFrame:
-        """Give bars such as 1s, 5min or 1d: the tape's own of that interval, else made of ticks.
+        """Give bars such as 1s, 5min or 1d by time and symbol: the tape's own, else of its ticks.
 
         Bars are made of trades, or of mid-quotes where a symbol has no trades (`basis`).
         """
@@ -146,7 +146,7 @@ class TapeView:
 
     @cached_property
     def _columns(self) -> dict[type, Columns]:
-        symbols = Symbols()
+        symbols = Codes()
         rings = {kind: Ring(kind, symbols) for kind in COLUMNS}
         for block in self._tape.blocks():
             for part in block.parts:
@@ -169,6 +169,7 @@ def _arrays(part: Part, ts_event: Times) -> Arrays:
         "seq": np.zeros(rows, np.int64),
         "ts_event": ts_event if part.rows is None else ts_event[part.rows],
         "ts_out": part.columns.get("ts_out", np.full(rows, UNKNOWN_NS)),
+        "epoch": np.full(rows, NO_EPOCH),
     }
     for name, dtype in COLUMNS[part.kind].items():
         if name not in arrays:

@@ -89,15 +89,24 @@ function render({ model, el }) {
     trend.show(symbol, points.subarray(0, number), points.subarray(number), board.rows.get(symbol)?.decimals ?? 2);
   };
 
+  /** @param {boolean} open @param {boolean} [leaving] whether the page goes, and the view with it */
+  const tell = (open, leaving = false) => model.send({ view, open, leaving });
+  const leave = () => tell(false, true);
+  /** @param {PageTransitionEvent} event of a page that was kept and is shown again */
+  const comeBack = (event) => event.persisted && tell(true);
   const sampling = setInterval(() => (board.tick(0), later()), SAMPLE_MS);
   model.on("change:sheet", take);
-  model.send({ view, open: true });
+  addEventListener("pagehide", leave);
+  addEventListener("pageshow", comeBack);
+  tell(true);
   take();
   return () => {
     clearInterval(sampling);
     cancelAnimationFrame(asked);
     model.off("change:sheet", take);
-    model.send({ view, open: false });
+    removeEventListener("pagehide", leave);
+    removeEventListener("pageshow", comeBack);
+    tell(false);
   };
 }
 

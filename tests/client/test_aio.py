@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import feed
-from feed.client import aio
 from feed.client.commands import Terms
 from feed.client.events import Disconnect, Event, Gap, Reconnected
 from feed.client.transport import Disconnected
@@ -20,9 +19,8 @@ from feed.protocol.messages import (
     Resumed,
     Snapshot,
     Subscribe,
-    Unsubscribe,
 )
-from feed.ticks import Tick, Trade
+from feed.ticks import Trade
 
 Fakes = Callable[..., Any]
 
@@ -52,92 +50,6 @@ def test_entering_subscribes_and_says_what_was_rejected(
     run(main())
 
 
-def test_an_iteration_goes_on_where_a_break_left_it(
-    fake_transport: Fakes, lines: Fakes, run: Fakes
-) -> None:
-    transport = fake_transport()
-    sent: list[Tick] = [trade(seq) for seq in range(1, 7)]
-
-    async def main() -> None:
-        async with lines(transport).connect() as ticks:
-            transport.tell(sent[:5])
-            transport.tell(sent[5:])
-            got = [await anext(ticks)]
-            async for tick in ticks:
-                got.append(tick)
-                if len(got) == 3:
-                    break
-            got.append(await anext(ticks))
-            async for batch in ticks.batches():
-                got += batch
-                if len(got) == 6:
-                    break
-            assert got == sent
-            assert ticks.last("A", "trades") == sent[-1]
-            assert ticks.positions() == {"trades": {"A": 6}}
-            assert ticks.gaps == 0
-
-    run(main())
-
-
-def test_a_cancelled_wait_loses_no_tick(fake_transport: Fakes, lines: Fakes, run: Fakes) -> None:
-    transport = fake_transport()
-
-    async def main() -> None:
-        async with lines(transport).connect() as ticks:
-            for _ in range(3):
-                with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(anext(ticks), 0.001)
-            transport.tell(trade(1))
-            assert await anext(ticks) == trade(1)
-
-    run(main())
-
-
-def test_subscribing_from_within_the_loop_keeps_the_ticks_that_come_meanwhile(
-    fake_transport: Fakes, lines: Fakes, run: Fakes
-) -> None:
-    transport = fake_transport()
-
-    async def main() -> None:
-        async with lines(transport).connect() as ticks:
-            transport.tell([trade(1), trade(2)])
-            got = []
-            async for tick in ticks:
-                got.append(tick)
-                if len(got) == 1:
-                    transport.tell(trade(3))
-                    ack = await ticks.subscribe("B", channels="quotes", delivery="all")
-                    assert ack.subscriptions == {"quotes": ["B"]}
-                elif len(got) == 3:
-                    break
-            assert got == [trade(1), trade(2), trade(3)]
-            ack = await ticks.unsubscribe(["B"])
-            assert ack.subscriptions == {}
-            assert [type(own) for own in transport.commands] == [Subscribe, Unsubscribe]
-
-    run(main())
-
-
-def test_one_task_iterates_while_another_subscribes(
-    fake_transport: Fakes, lines: Fakes, run: Fakes
-) -> None:
-    transport = fake_transport()
-
-    async def main() -> None:
-        async with lines(transport).connect() as ticks:
-            waiting = asyncio.create_task(ticks.__anext__())
-            for _ in range(3):  # until it is the one that reads
-                await asyncio.sleep(0)
-            ack = await asyncio.wait_for(ticks.subscribe(["B", "NOPE"]), 1)
-            assert ack.rejected[0].symbol == "NOPE"
-            transport.tell(trade(1))
-            assert await waiting == trade(1)
-            assert ticks._conversation._answers == {}
-
-    run(main())
-
-
 def test_a_lost_connection_is_replaced_and_the_range_missed_is_told(
     fake_transport: Fakes, lines: Fakes, run: Fakes
 ) -> None:
@@ -162,21 +74,6 @@ def test_a_lost_connection_is_replaced_and_the_range_missed_is_told(
         assert told == [Disconnect(4000, "draining"), Reconnected(1, True), lost, snapshot]
         asked = [(own.symbols, own.delivery) for own in second.commands]
         assert asked == [(["A"], "adaptive"), (["B"], "all")]
-
-    run(main())
-
-
-def test_a_command_in_flight_when_the_connection_is_lost_is_answered_by_the_next(
-    fake_transport: Fakes, lines: Fakes, run: Fakes
-) -> None:
-    first, second = fake_transport(), fake_transport()
-
-    async def main() -> None:
-        async with lines(first, second).connect() as ticks:
-            first.tell(Disconnected(1006, ""))
-            ack = await ticks.subscribe("A")
-            assert ack.subscriptions == {"quotes": ["A"], "trades": ["A"]}
-            assert len(second.commands) == 1
 
     run(main())
 
@@ -240,44 +137,6 @@ def test_a_dropped_connection_comes_back_and_asks_for_what_it_missed(
     run(main())
 
 
-def test_closing_ends_an_iteration_in_another_task(
-    fake_transport: Fakes, lines: Fakes, run: Fakes
-) -> None:
-    async def main() -> None:
-        async with lines(fake_transport()).connect() as ticks:
-
-            async def read() -> list[Tick]:
-                return [tick async for tick in ticks]
-
-            reader = asyncio.create_task(read())
-            await asyncio.sleep(0)
-        assert await reader == []
-        with pytest.raises(ConnectionFailed, match="is closed"):
-            await ticks.subscribe("A")
-
-    run(main())
-
-
-def test_a_command_the_server_refuses_or_does_not_answer_is_an_error(
-    fake_transport: Fakes, lines: Fakes, run: Fakes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    transport = fake_transport()
-    answers: list[object] = [ErrorMessage("limit_exceeded", "too many", id=1)]
-    monkeypatch.setattr(aio, "ANSWER_TIMEOUT_S", 0.01)
-    monkeypatch.setattr(transport, "send", lambda message: [transport.tell(a) for a in answers])
-
-    async def main() -> None:
-        async with lines(transport).connect() as ticks:
-            with pytest.raises(MessageError, match="too many") as caught:
-                await ticks.subscribe("A")
-            assert caught.value.code == "limit_exceeded"
-            answers.clear()
-            with pytest.raises(ConnectionFailed, match="did not answer within"):
-                await ticks.subscribe("A")
-
-    run(main())
-
-
 def test_a_first_subscription_that_is_refused_closes_the_connection(
     fake_transport: Fakes, lines: Fakes, run: Fakes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +166,12 @@ def test_a_failure_is_raised_from_the_iterator_after_what_was_read(
                 await anext(ticks)
 
     run(main())
+
+
+@pytest.mark.parametrize("names", [5, [5], None, b"A"])
+def test_names_that_are_none_are_told(names: Any) -> None:
+    with pytest.raises(SettingError, match="symbols must be a name or several, was "):
+        feed.connect("ws://127.0.0.1:1", names)
 
 
 def test_connect_reads_the_url_at_once_and_connects_only_on_entering() -> None:

@@ -8,7 +8,7 @@ import pytest
 import feed
 from feed.client import collect
 from feed.client.transport import Disconnected
-from feed.errors import ConnectionFailed, SettingError
+from feed.errors import ConnectionFailed, MessageError, SettingError
 from feed.protocol.messages import Heartbeat
 from feed.ticks import Quote, Trade
 
@@ -66,6 +66,11 @@ def test_a_connection_that_fails_is_told(told: Any) -> None:
     told.tell(Disconnected(4502, "not entitled"))
     with pytest.raises(ConnectionFailed, match="4502"):
         feed.ticks("ws://feed", "A", n=1)
+
+
+def test_symbols_that_the_feed_does_not_send_are_told(told: Any) -> None:
+    with pytest.raises(MessageError, match="no"):
+        feed.ticks("ws://feed", "NOPE", n=1)
 
 
 def test_there_must_be_an_end() -> None:

@@ -83,3 +83,14 @@ def test_a_wait_ends_when_the_sources_have_and_nothing_comes(
 @pytest.mark.parametrize("n", [None, 3])
 def test_a_wait_ends_when_time_is_up(n: int | None) -> None:
     assert Held(1_000).wait(n, 0.01, lambda: True) == 0
+
+
+def test_a_numbering_that_begins_within_a_list_cuts_it() -> None:
+    numberings: list[tuple[int, str]] = [(0, "e1")]
+    held = Held(1_000, numberings)
+    held.take(trades(1, 2))
+    numberings += [(3, "e2"), (3, "e3"), (5, "e4")]
+    held.take(trades(1, 4))
+    columns = held.columns(Trade)
+    assert [columns.epochs[code] for code in columns["epoch"]] == ["e1"] * 3 + ["e3"] * 2 + ["e4"]
+    assert held.count == 6

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import pytest
 
 from feed.client.transport import Disconnected
 from feed.errors import ConnectionFailed, SettingError
-from feed.protocol.messages import Heartbeat, Snapshot
+from feed.protocol.messages import Epoch, Heartbeat, Snapshot
 from feed.ticks import Bar, Quote, Trade
 
 Fakes = Callable[..., Any]
@@ -45,7 +47,7 @@ def test_memory_is_bounded(running: Fakes) -> None:
     feed = running(max_ticks=2)
     feed.give(*[trade(seq) for seq in range(1, 6)])
     assert feed.live.trades["seq"].tolist() == [4, 5]
-    with pytest.raises(SettingError, match="max_ticks must be 1 or more, was 0"):
+    with pytest.raises(SettingError, match="max_ticks must be a whole number of 1 or more, was 0"):
         running(max_ticks=0)
 
 
@@ -65,7 +67,7 @@ def test_bars_are_made_of_the_ticks_held(running: Fakes) -> None:
     assert bars["symbol"].tolist() == ["A", "B"]
     assert bars["close"].tolist() == [3.0, 2.5]
     feed.give(Bar("A", 1, "1m", START_NS, 1.0, 2.0, 0.5, 1.5, 9, 1.25, 3, 0))
-    assert feed.live.bars("1min")["volume"].tolist() == [9]
+    assert feed.live.bars("1min")["volume"].tolist() == [9, 0]
 
 
 def test_a_wait_counts_from_where_it_begins(running: Fakes) -> None:
@@ -123,6 +125,47 @@ def test_a_failure_is_raised_by_the_next_call_and_what_is_held_stays(
     with pytest.raises(ConnectionFailed, match="4502"):
         feed.live.subscribe("B")
     assert repr(feed.live) == "<feed.Live ws://feed closed: 1 trades>"
+
+
+def test_it_cannot_be_copied_or_pickled_but_its_frames_can(running: Fakes) -> None:
+    feed = running()
+    feed.give(quote(1))
+    for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="copy or pickle its frames"):
+            attempt(feed.live)
+    quotes = feed.live.quotes
+    for again in (pickle.loads(pickle.dumps(quotes)), copy.deepcopy(quotes)):
+        pd.testing.assert_frame_equal(again, quotes)
+
+
+def test_rows_know_the_epoch_that_their_seq_is_of(running: Fakes) -> None:
+    feed = running()
+    feed.give(trade(1), quote(1), trade(2))
+    feed.tell(Epoch("e2", "seek"))
+    feed.give(trade(1), quote(1))
+    assert feed.live.trades["epoch"].tolist() == ["e1", "e1", "e2"]
+    assert feed.live.quotes["epoch"].tolist() == ["e1", "e2"]
+    assert not feed.live.trades.duplicated(["epoch", "symbol", "seq"]).any()
+
+
+def test_a_wait_for_nothing_ends(running: Fakes) -> None:
+    feed = running(["NOPE"])
+    assert feed.live.wait(n=1) == 0
+    assert repr(feed.live) == "<feed.Live ws://feed live: no ticks yet, 1 rejected>"
+
+
+@pytest.mark.parametrize(
+    ("n", "seconds", "told"),
+    [
+        (-1, None, "n must be a whole number of 0 or more, was -1"),
+        ("many", None, "n must be a whole number of 0 or more, was 'many'"),
+        (1, "2", "seconds must be a number of 0 or more, was '2'"),
+        (None, float("nan"), "seconds must be a number of 0 or more, was nan"),
+    ],
+)
+def test_a_wait_that_is_none_is_told(running: Fakes, n: Any, seconds: Any, told: str) -> None:
+    with pytest.raises(SettingError, match=told):
+        running().live.wait(n, seconds)
 
 
 def test_it_says_how_it_is(running: Fakes) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +100,39 @@ def test_it_is_closed_once_it_is_in_no_page_any_more(
     assert widget.comm is not None
     widget._hear(widget, {"view": "other", "open": False}, [])
     wait_for(lambda: widget.comm is None, "it is closed")
+
+
+def test_a_page_that_is_left_may_come_back(running: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ALONE_S", 0.0)
+    feed = running()
+    widget = feed.live.widget(rate=60)
+    widget._hear(widget, {"view": "one", "open": True}, [])
+    widget._hear(widget, {"view": "one", "open": False, "leaving": True}, [])
+    feed.give(trade("A", 5.0))
+    wait_for(lambda: shown(widget), "it goes on")
+    widget._hear(widget, {"view": "other", "open": True}, [])
+    widget._hear(widget, {"view": "other", "open": False}, [])
+    wait_for(lambda: widget.comm is None, "it is closed")
+
+
+def test_a_feed_goes_on_for_a_widget_that_is_in_a_page_only(
+    running: Fakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AWAY_S", 0.0)
+    feed = running()
+    seen, unseen = feed.live.widget(rate=60), feed.live.widget(rate=60)
+    seen._hear(seen, {"view": "one", "open": True}, [])
+    live = weakref.ref(feed.live)
+    feed.live = None
+    wait_for(lambda: unseen._kept is None, "nobody has looked at it")
+    gc.collect()
+    assert live() is not None
+    seen._hear(seen, {"view": "one", "open": False, "leaving": True}, [])
+    wait_for(lambda: seen.comm is None, "its page has gone")
+    gc.collect()
+    assert live() is None
+    wait_for(lambda: str(unseen.sheet.get("state")).startswith("closed"), "it says so")
+    assert "text/html" not in unseen._repr_mimebundle_()[0]
 
 
 def test_it_says_when_the_feed_is_closed(running: Fakes) -> None:

@@ -38,11 +38,15 @@ class Kernel:
 
     def run(self, source: str) -> Any:
         """Run a cell; gives the value that it shows, if it shows one."""
+        shown = self.show(source)
+        return ast.literal_eval(shown) if shown else None
+
+    def show(self, source: str) -> str:
+        """Run a cell; gives what it shows."""
         cell = v4.new_code_cell(source)  # type: ignore[no-untyped-call]
         self._client.nb.cells.append(cell)
         self._client.execute_cell(cell, len(self._client.nb.cells) - 1)
-        shown = [own.data["text/plain"] for own in cell.outputs if "data" in own]
-        return ast.literal_eval(shown[-1]) if shown else None
+        return "".join(own.data["text/plain"] for own in cell.outputs if "data" in own)
 
     def interrupt(self) -> None:
         assert self._client.km is not None
@@ -88,9 +92,18 @@ def test_it_goes_on_whatever_the_notebook_does(kernel: Kernel) -> None:
     assert kernel.run("other = feed.Live(server.url, 'B'); other.wait(n=50, seconds=20) >= 50")
     assert kernel.run("sorted(set(other.quotes.symbol))") == ["B"]
 
+    for _ in range(3):
+        assert "live" in kernel.show("other = feed.Live(server.url, 'B')\nother")
+    kernel.run("import threading; names = [own.name for own in threading.enumerate()]")
+    assert kernel.run("gc.collect(); names.count('feed-live')") == 2
+
     kernel.run("port = server.port; server.stop()")
     kernel.run("server = feed.serve_in_background(simulate='A,B', rate=1000, port=port)")
     assert kernel.run("live.wait(n=50, seconds=30) >= 50 and live.stats.reconnects") == 1
+    assert kernel.run("live.quotes.epoch.nunique()") == 2
+    assert kernel.run("bool(live.quotes.duplicated(['epoch', 'symbol', 'seq']).any())") is False
+    by_stream = "live.quotes.groupby(['epoch', 'symbol'], observed=True).seq"
+    assert kernel.run(f"sorted({by_stream}.diff().dropna().unique().tolist())") == [1.0]
     assert gone(pid)
 
 

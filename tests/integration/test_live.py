@@ -20,8 +20,7 @@ def same_as_tape(live: Live, tape: pd.DataFrame, held: pd.DataFrame) -> None:
     """Compare every row held with the tape's, by stream and seq."""
     assert len(held) > 0
     key = ["symbol", "seq"]
-    mine = held.drop(columns="ts_out").reset_index()
-    theirs = tape.drop(columns="ts_out").reset_index()
+    mine, theirs = (own.drop(columns=["ts_out", "epoch"]).reset_index() for own in (held, tape))
     mine["symbol"], theirs["symbol"] = mine["symbol"].astype(str), theirs["symbol"].astype(str)
     assert not mine.duplicated(key).any()
     merged = mine.merge(theirs, on=key, suffixes=("", "_tape"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 
 from feed.errors import SettingError
 from feed.tape.frames import bars_frame, frame, last_frame, last_rows, moment_ns
-from feed.tape.ring import UNKNOWN_NS, Ring, Symbols
+from feed.tape.ring import UNKNOWN_NS, Codes, Ring
 from feed.ticks import Bar, Quote, Trade
 
 START_NS = 1_767_623_400_000_000_000
@@ -19,7 +20,7 @@ class Rings:
     """Two quotes of A, one of B, and a trade of each, of one feed."""
 
     def __init__(self) -> None:
-        symbols = Symbols()
+        symbols = Codes()
         self.quotes, self.trades = Ring(Quote, symbols), Ring(Trade, symbols)
         self.bars = Ring(Bar, symbols)
         self.quotes.extend(
@@ -46,6 +47,7 @@ def test_a_frame_has_the_dtypes_of_its_columns() -> None:
         "ask": "float64",
         "ask_size": "float64",
         "ts_out": "datetime64[ns, UTC]",
+        "epoch": "category",
     }
     assert quotes["symbol"].tolist() == ["A", "B", "A"]
     assert quotes.index[2] == START + pd.Timedelta(2, "ns")
@@ -54,7 +56,7 @@ def test_a_frame_has_the_dtypes_of_its_columns() -> None:
 
 
 def test_categories_are_in_alphabetical_order_however_symbols_came() -> None:
-    ring = Ring(Trade, Symbols())
+    ring = Ring(Trade, Codes())
     ring.extend([Trade(symbol, 1, 1, 1.0, 1, 0) for symbol in "CAB"])
     symbols = frame(ring.columns)["symbol"]
     assert symbols.cat.categories.tolist() == ["A", "B", "C"]
@@ -63,9 +65,16 @@ def test_categories_are_in_alphabetical_order_however_symbols_came() -> None:
 
 def test_an_empty_frame_has_the_same_columns() -> None:
     rings = Rings()
-    empty = frame(Ring(Quote, Symbols()).columns)
+    empty = frame(Ring(Quote, Codes()).columns)
     assert len(empty) == 0
-    assert list(empty.columns) == list(frame(rings.quotes.columns).columns)
+    assert empty.dtypes.astype(str).equals(frame(rings.quotes.columns).dtypes.astype(str))
+    none, no_trades, no_quotes = (Ring(kind, Codes()).columns for kind in (Bar, Trade, Quote))
+    bars = bars_frame(rings.bars.columns, rings.trades.columns, rings.quotes.columns, "1s")
+    assert (
+        bars_frame(none, no_trades, no_quotes, "1s")
+        .dtypes.astype(str)
+        .equals(bars.dtypes.astype(str))
+    )
 
 
 def test_frames_of_one_feed_can_be_merged_by_symbol() -> None:
@@ -106,13 +115,24 @@ def test_bars_are_those_that_came_or_else_made_of_ticks() -> None:
     assert made["basis"].tolist() == ["trades", "quotes", "trades"]
     rings.bars.extend([Bar("A", 1, "1m", START_NS, 1.0, 2.0, 0.5, 1.5, 9, 1.25, 3, 0)])
     came = bars_frame(rings.bars.columns, *of[1:], "1min")
-    assert came["volume"].tolist() == [9]
+    assert came["volume"].tolist() == [9, 0, 10]
+    assert came["symbol"].tolist() == ["A", "B", "C"]
     assert list(came.columns) == list(made.columns)
     assert bars_frame(rings.bars.columns, *of[1:], "1s")["volume"].tolist() == [10, 0, 10]
 
 
-@pytest.mark.parametrize("interval", ["", "soon", "0s", "-1s", "1mo"])
-def test_what_is_no_interval_is_told(interval: str) -> None:
+def test_bars_of_other_intervals_do_not_stand_in_for_those_asked_for() -> None:
+    rings = Rings()
+    second = Bar("A", 1, "1s", START_NS, 1.0, 2.0, 0.5, 1.5, 7, 1.25, 3, 0)
+    rings.bars.extend([second, Bar("A", 2, "1m", START_NS, 1.0, 2.0, 0.5, 1.5, 9, 1.25, 3, 0)])
+    rings.trades.extend([Trade("A", 2, START_NS + 10**9, 1.75, 11, 0)])
+    bars = bars_frame(rings.bars.columns, rings.trades.columns, rings.quotes.columns, "1s")
+    assert bars[bars["symbol"] == "A"]["volume"].tolist() == [7, 11]
+    assert bars.index.is_monotonic_increasing
+
+
+@pytest.mark.parametrize("interval", ["", "soon", "0s", "-1s", "1mo", 1, pd.Timedelta("1s")])
+def test_what_is_no_interval_is_told(interval: Any) -> None:
     rings = Rings()
     of = rings.bars.columns, rings.trades.columns, rings.quotes.columns
     with pytest.raises(SettingError, match="interval must be such as 1s"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from feed.hub.bars import BarBuilder
 from feed.tape.resample import resample
-from feed.tape.ring import Ring, Symbols
+from feed.tape.ring import Codes, Ring
 from feed.ticks import Bar, Quote, Tick, Trade
 
 SECOND_NS = 1_000_000_000
@@ -18,7 +18,7 @@ START_NS = 1_767_623_400 * SECOND_NS
 
 def bars_of(ticks: list[Any], interval_ns: int = SECOND_NS) -> list[dict[str, Any]]:
     """Give the bars of these ticks as dicts, the symbol by its name."""
-    symbols = Symbols()
+    symbols = Codes()
     quotes, trades = Ring(Quote, symbols), Ring(Trade, symbols)
     quotes.extend([tick for tick in ticks if type(tick) is Quote])
     trades.extend([tick for tick in ticks if type(tick) is Trade])
@@ -73,6 +73,15 @@ def test_bars_come_by_time_and_then_by_symbol() -> None:
     ticks = [trade(symbol, after, 1.0) for symbol in "CAB" for after in (SECOND_NS, 0)]
     found = [(bar["ts_event"] - START_NS, bar["symbol"]) for bar in bars_of(ticks)]
     assert found == [(after, symbol) for after in (0, SECOND_NS) for symbol in "ABC"]
+
+
+def test_a_tape_that_starts_over_makes_bars_of_its_own() -> None:
+    ticks = [trade("A", 0, 1.0), trade("A", 5 * SECOND_NS, 2.0), trade("A", 0, 3.0)]
+    late = trade("A", 4 * SECOND_NS + 1, 4.0)
+    found = [(bar["ts_event"] - START_NS, bar["close"]) for bar in bars_of([*ticks[:2], late])]
+    assert found == [(0, 1.0), (4 * SECOND_NS, 4.0), (5 * SECOND_NS, 2.0)]
+    found = [(bar["ts_event"] - START_NS, bar["close"]) for bar in bars_of(ticks)]
+    assert found == [(0, 1.0), (0, 3.0), (5 * SECOND_NS, 2.0)]
 
 
 def test_no_ticks_make_no_bars() -> None:

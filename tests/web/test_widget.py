@@ -105,8 +105,21 @@ def test_the_kernel_is_told_when_a_view_comes_and_goes(cell: Cell) -> None:
     (opened,) = cell.page.evaluate("sent")
     assert opened["open"]
     cell.page.evaluate("remove()")
-    assert cell.page.evaluate("sent.at(-1)") == {"view": opened["view"], "open": False}
+    gone = {"view": opened["view"], "open": False, "leaving": False}
+    assert cell.page.evaluate("sent.at(-1)") == gone
     assert cell.page.evaluate("listeners.size") == 0
+
+
+def test_the_kernel_is_told_when_the_page_goes_and_comes_back(cell: Cell) -> None:
+    cell.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
+    assert cell.page.evaluate("sent.at(-1).open") is False
+    assert cell.page.evaluate("sent.at(-1).leaving") is True
+    cell.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    assert cell.page.evaluate("sent.at(-1).open") is True
+    cell.page.evaluate("remove()")
+    sent = cell.page.evaluate("sent.length")
+    cell.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
+    assert cell.page.evaluate("sent.length") == sent
 
 
 def test_the_figures_are_packed_as_the_kernel_packs_them(cell: Cell) -> None:
