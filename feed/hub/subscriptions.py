@@ -172,7 +172,8 @@ class Subscriptions:
         for own in remove:
             self._forget(own)
         for own, terms in add.items():
-            self._forget(own)
+            if own in self._terms:
+                self._forget(own)
             self._terms[own] = terms
             self._count(own, terms, 1)
         touched = [own for own in (*add, *remove) if is_wildcard(own.pattern)]
@@ -202,3 +203,7 @@ class Subscriptions:
             lengths = found.setdefault(own.channel, {})
             lengths.setdefault(len(prefix), {})[prefix] = self._terms[own]
         return {channel: tuple(lengths.items()) for channel, lengths in found.items()}
+
+
+NOTHING: Final = Subscriptions()
+"""What a session asks for that has asked for nothing."""

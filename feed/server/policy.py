@@ -11,6 +11,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tornado.httputil import HTTPServerRequest
@@ -61,13 +62,8 @@ class Policy:
         return None
 
     def _is_ours(self, host: str, request: HTTPServerRequest) -> bool:
-        if ANY in self._hosts or host in self._hosts:
-            return True
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return False
-        return address.is_loopback or host == _local_address(request)
+        known = ANY in self._hosts or host in self._hosts or _is_loopback(host)
+        return known or host == _local_address(request)
 
     def _may_ask(self, request: HTTPServerRequest, place: Place) -> bool:
         origins = request.headers.get_list("Origin")
@@ -100,6 +96,7 @@ def _same(one: Place, other: Place, default: int) -> bool:
     return one.host == other.host and (one.port or default) == (other.port or default)
 
 
+@lru_cache(maxsize=64)
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

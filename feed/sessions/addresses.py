@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from feed.sessions.rates import KEPT, Rate, Rates
+from feed.sessions.rates import Rate, Rates
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 SUBNET: Final = 64
@@ -46,13 +47,12 @@ class Addresses:
     def of(self, peer: str, forwarded: str = "") -> str:
         """Give the address that counts for a peer, X-Forwarded-For read only from trusted ones."""
         hops = [own.strip() for own in forwarded.split(",")] if forwarded else []
-        address = _address(peer)
-        while hops and address is not None and self._trusts(address):
-            hop = _address(hops.pop())
-            if hop is None:
+        while hops and self._trusts(_address(peer)):
+            hop = hops.pop()
+            if _address(hop) is None:
                 break
-            address = hop
-        return _key(address) if address is not None else peer[:64]
+            peer = hop
+        return _key(peer)
 
     def has_room(self, key: str) -> bool:
         """Tell whether an address may have another session."""
@@ -71,12 +71,11 @@ class Addresses:
         if self.sessions[key] <= 0:
             del self.sessions[key]
 
-    def _trusts(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-        return any(address in network for network in self._trusted)
+    def _trusts(self, address: Address | None) -> bool:
+        return address is not None and any(address in network for network in self._trusted)
 
 
-@lru_cache(KEPT)
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _address(text: str) -> Address | None:
     try:
         found = ipaddress.ip_address(text.strip("[]").partition("%")[0])
     except ValueError:
@@ -84,12 +83,17 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return getattr(found, "ipv4_mapped", None) or found
 
 
-def _key(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+@lru_cache(maxsize=1_000)
+def _key(peer: str) -> str:
+    address = _address(peer)
+    if address is None:
+        return peer[:64]
     if address.version == 4 or address.is_loopback:
         return str(address)
     return str(ipaddress.ip_network((int(address), SUBNET), strict=False))
 
 
+@lru_cache(maxsize=1_000)
 def _is_loopback(key: str) -> bool:
     address = _address(key)
     return address is not None and address.is_loopback

@@ -7,6 +7,7 @@ From the first short write until everything is sent, the session lives in its ou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import starmap
 from typing import Final, Protocol
 
 from feed.clock import Clock
@@ -16,8 +17,9 @@ from feed.hub.interval import Interval
 from feed.hub.pending import Target, tick_frames
 from feed.hub.steps import Pace, Steps
 from feed.hub.stream import Stream
-from feed.hub.subscriptions import Subscriptions
+from feed.hub.subscriptions import NOTHING, Subscriptions
 from feed.protocol.codec import encode
+from feed.protocol.frames import text_frame
 from feed.protocol.messages import Snapshot
 from feed.sessions.catchup import CatchUp, Log, notice
 from feed.sessions.limits import Limits
@@ -28,6 +30,9 @@ from feed.ticks import Tick
 
 TURN_BYTES: Final = 65_536
 """The most that one session writes before others get their turn."""
+
+AT_ONCE: Final = 32
+"""How many snapshots go out together with the word that they come, in one write."""
 
 FAREWELL_S: Final = 30.0
 """How long a peer may take to read up to the close; one that never reads would stay for ever."""
@@ -125,7 +130,7 @@ class Delivery:
     @property
     def subscriptions(self) -> Subscriptions:
         """What is delivered."""
-        return self._cohort.subscriptions if self._cohort else Subscriptions()
+        return self._cohort.subscriptions if self._cohort else NOTHING
 
     @property
     def hub(self) -> Hub:
@@ -202,17 +207,22 @@ class Delivery:
             if interval is not None and stream.seq > self._positions.get(stream, 0):
                 interval.tell(stream)
 
-    def owe(self, move: Move) -> None:
-        """Account for what a move began, changed and ended, once it is acknowledged."""
+    def settle(self, told: bytes, move: Move) -> None:
+        """Acknowledge a move, and account for what it began, changed and ended."""
         # Not above the newest: a new numbering may have begun while the move was worked out.
         self._positions.update({own: min(seq, own.seq) for own, seq in move.positions.items()})
         self._positions.update({stream: stream.seq for stream in move.slowed})
+        snapshots = move.snapshots
+        if self.outbox is None and len(snapshots) <= AT_ONCE and not move.resumed:
+            told = b"".join([told, *starmap(self._snapshot_frame, snapshots.items())])
+            snapshots = {}
+        self.send(told)
         for stream in move.quickened:
             position = self._positions.pop(stream, 0)
             if position < stream.seq:
                 self._owing().catch_up.add_newest(stream, position + 1)
-        if move.snapshots:
-            self._owing().catch_up.add_snapshots(move.snapshots)
+        if snapshots:
+            self._owing().catch_up.add_snapshots(snapshots)
         if move.ended:
             self._end(move.ended)
 
@@ -454,10 +464,13 @@ class Delivery:
         terms = self.subscriptions.terms_of(stream.channel, stream.symbol)
         return terms is None or (terms.delivery == "adaptive" and not stream.is_event)
 
+    def _snapshot_frame(self, symbol: str, channels: tuple[str, ...]) -> bytes:
+        return text_frame(encode(self._snapshot(symbol, channels)))
+
     def _snapshot(self, symbol: str, channels: Iterable[str]) -> Snapshot:
         snapshot = self._context.hub.last_values.snapshot(symbol, channels)
         _only(snapshot, self.subscriptions.rights.channels)
-        for channel, seq in snapshot.seqs.items():
+        for channel, seq in snapshot.seqs.items() if self._positions else ():
             stream = self._context.hub.index.find(channel, symbol)
             if stream in self._positions:
                 self._positions[stream] = seq

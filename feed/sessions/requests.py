@@ -64,14 +64,14 @@ def read_subscriptions(
     """Split the symbols of a command into subscriptions and rejections, in the client's order."""
     asked: list[Subscription] = []
     rejected: list[Rejection] = []
+    given = [own for own in channels if own in principal.channels]
     for symbol in dict.fromkeys(symbols):
         rejection = _refusal(symbol, universe, principal)
         if rejection:
             rejected.append(rejection)
             continue
-        given = [channel for channel in channels if channel in principal.channels]
         name = sys.intern(symbol)  # one text for all sessions that ask for it
-        asked.extend(Subscription(channel, name) for channel in given)
+        asked += [Subscription(channel, name) for channel in given]
         if len(given) < len(channels):
             rejected.append(_without(symbol, [own for own in channels if own not in given]))
     return asked, rejected

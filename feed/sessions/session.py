@@ -220,8 +220,8 @@ class Session:
         """Acknowledge a move that was made, and owe what it brought."""
         if self._closing:  # what was owed already was too much
             return
-        self.send(Subscribed(move.after.by_channel(), id=id, rejected=rejected))
-        self.delivery.owe(move)
+        told = Subscribed(move.after.by_channel(), id=id, rejected=rejected)
+        self.delivery.settle(text_frame(encode(told)), move)
         for stream, last_seq in move.resumed.items():
             known = move.epoch == self._context.epoch and last_seq <= stream.seq
             self.delivery.resume(stream, last_seq + 1 if known else None)

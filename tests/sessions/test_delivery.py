@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feed.hub.steps import STEP
+from feed.sessions.delivery import AT_ONCE
 from feed.sessions.entitlements import Principal
 from feed.sessions.limits import Limits
 from feed.sessions.session import Receipt, Session
@@ -273,11 +274,11 @@ def check(run: Run, ledger: Ledger, transport: FakeTransport) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(actions, st.booleans(), st.sampled_from([1, 2, STEP]))
+@given(actions, st.booleans(), st.sampled_from([1, 2, STEP]), st.sampled_from([0, AT_ONCE]))
 def test_received_and_skipped_cover_every_seq_once(
-    schedule: list[tuple[str, Any]], batched: bool, step: int
+    schedule: list[tuple[str, Any]], batched: bool, step: int, at_once: int
 ) -> None:
-    with patch("feed.hub.steps.STEP", step):
+    with patch("feed.hub.steps.STEP", step), patch("feed.sessions.delivery.AT_ONCE", at_once):
         run = Run(batched=batched, limits=EarlyConflation())
         for action, detail in schedule:
             run.step(action, detail)

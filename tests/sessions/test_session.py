@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import orjson
 import pytest
 
+from feed.sessions import delivery
 from feed.sessions.entitlements import ANONYMOUS, Principal
 from feed.sessions.limits import Limits
 from feed.sessions.rates import Rate
@@ -67,6 +69,19 @@ def test_subscribing_is_acknowledged_then_the_snapshot_then_live_ticks_follow_it
     assert snapshot["seqs"] == {"quotes": 2, "trades": 1}
     assert snapshot["quote"]["seq"] == 2
     assert [own["seq"] for own in desk.publish(quote("A"))] == [3]
+
+
+@pytest.mark.parametrize(("at_once", "writes"), [(2, 1), (1, 2)])
+def test_the_ack_and_a_few_snapshots_are_one_write(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, writes: int
+) -> None:
+    monkeypatch.setattr(delivery, "AT_ONCE", at_once)
+    desk = Desk()
+    with patch.object(desk.session.delivery, "write", wraps=desk.transport.write) as write:
+        told = desk.tell(type="subscribe", symbols=["B", "A"])
+    assert [own["type"] for own in told] == ["subscribed", "snapshot", "snapshot"]
+    assert [own.get("symbol") for own in told] == [None, "B", "A"]
+    assert write.call_count == writes
 
 
 def test_subscribing_again_changes_the_terms_and_repeats_nothing() -> None:
