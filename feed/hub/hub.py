@@ -8,6 +8,7 @@ each cohort that has something pending. Nothing here waits for anybody.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -22,6 +23,9 @@ from feed.metrics import Metrics
 from feed.protocol.codec import encode_ticks, pack_tick
 from feed.symbols import SymbolSet
 from feed.ticks import CHANNELS, Tick
+
+MUCH_TICKS: Final = 1_000
+"""Owed to a cohort: in one send with what may still come, it would be more than a socket takes."""
 
 
 class Hub:
@@ -111,6 +115,11 @@ class Hub:
         A turn of the loop would only come between.
         """
         self._scheduled = True
+
+    def relieve(self) -> None:
+        """Send those cohorts what is pending that are owed much."""
+        if much := [cohort for cohort in self._owed if cohort.count > MUCH_TICKS]:
+            self._send(much)
 
     def flush(self) -> None:
         """Send every cohort what is pending; touches only the cohorts of streams that ticked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
@@ -10,6 +11,11 @@ from feed.hub.rows import Rows, rows_of
 from feed.hub.tickerplant import Tickerplant
 from feed.tape.block import TickBlock
 from feed.tape.slices import Slice
+
+PIECE_TICKS: Final = 2_000
+"""So many are taken before those that are owed much are sent it. Their 310 KB fit what one client's
+socket and the lower half of its outbox take; twice as much at once was measured to make a client of
+everything skip 60 % of it."""
 
 
 class Intake:
@@ -44,6 +50,13 @@ class Intake:
 
     def publish(self, part: Slice) -> None:
         """Publish a slice, in order, with the bars that its ticks close."""
+        first, *others = part.cut(PIECE_TICKS)
+        self._publish(first)
+        for piece in others:
+            self._hub.relieve()
+            self._publish(piece)
+
+    def _publish(self, part: Slice) -> None:
         bars, rows = self._bars, self._rows_of(part.block) if self._take_rows else None
         if self._take_rows and rows and (bars is None or bars.holds(*part.span)):
             self._take_rows(rows, part.start, part.stop)

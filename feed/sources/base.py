@@ -15,10 +15,9 @@ Publish = Callable[[Slice], None]
 
 SourceState = Literal["live", "paused", "ended", "stalled"]
 
-BURST_TICKS = 2_000
+BURST_TICKS = 4_000
 """The most ticks a source publishes before it yields to the event loop: a few milliseconds of work.
-Their 310 KB fit what one client's socket and the lower half of its outbox take; bursts twice as
-large were measured to make a client of everything skip 60 % of them."""
+Whoever takes many of them is sent some meanwhile (`feed.hub.intake`)."""
 
 
 class Source(Protocol):

@@ -29,6 +29,11 @@ class Slice:
     def __iter__(self) -> Iterator[Tick]:
         return iter(self.ticks())
 
+    def cut(self, size: int) -> list[Slice]:
+        """Cut it into slices of so many rows at most."""
+        starts = range(self.start, self.stop, size)
+        return [Slice(self._slices, at, min(at + size, self.stop)) for at in starts]
+
     @property
     def span(self) -> tuple[int, int]:
         """The event times of the first and the last row."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from feed.hub.hub import Hub
+from feed.hub.hub import MUCH_TICKS, Hub
 from feed.hub.steps import Pace, finish
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.hub.tickerplant import Tickerplant
@@ -129,3 +129,23 @@ def test_whoever_holds_the_flush_back_makes_it() -> None:
         hub.flush()
         plant.publish([quote()])
         assert scheduled == [hub.flush]
+
+
+def test_those_who_are_owed_much_are_sent_it_before_the_flush() -> None:
+    world = World()
+    everything = listener(world, b'{"type":"subscribe","symbols":["*"]}')
+    only_a = listener(world, b'{"type":"subscribe","symbols":["A"]}')
+    world.publish(*(quote("B") for _ in range(MUCH_TICKS)), quote("A"))
+    world.hub.relieve()
+    world.publish(quote("A"))
+    assert (len(messages(everything)), len(messages(only_a))) == (MUCH_TICKS + 1, 0)
+    world.hub.flush()
+    assert (len(messages(everything)), len(messages(only_a))) == (MUCH_TICKS + 2, 2)
+
+
+def test_a_little_waits_for_the_flush() -> None:
+    world = World()
+    everything = listener(world, b'{"type":"subscribe","symbols":["*"]}')
+    world.publish(*(quote("B") for _ in range(MUCH_TICKS)))
+    world.hub.relieve()
+    assert messages(everything) == []

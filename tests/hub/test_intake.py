@@ -7,7 +7,7 @@ import pytest
 
 from feed.hub.bars import SECOND_NS
 from feed.hub.hub import Hub
-from feed.hub.intake import Intake
+from feed.hub.intake import PIECE_TICKS, Intake
 from feed.hub.rows import Rows
 from feed.hub.tickerplant import Tickerplant
 from feed.tape.block import TickBlock, block_of
@@ -99,6 +99,18 @@ def test_what_is_neither_quote_nor_trade_comes_as_ticks() -> None:
     world.intake.publish(Slices(block).take(1))
     assert world.rows == 0
     assert list(world.log()) == [("status", "A")]
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_whoever_is_owed_much_of_a_large_burst_is_relieved_between_its_pieces(
+    rows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, seen = World(rows=rows), list[int]()
+    monkeypatch.setattr(world.hub, "relieve", lambda: seen.append(world.hub.metrics.ticks_in))
+    block = trades(*np.linspace(0.1, 0.9, 2 * PIECE_TICKS + 1))
+    world.intake.publish(Slices(block).take(len(block)))
+    assert seen == [PIECE_TICKS, 2 * PIECE_TICKS]
+    assert world.hub.metrics.ticks_in == len(block)
 
 
 def test_after_a_restart_bars_that_were_open_are_gone() -> None:

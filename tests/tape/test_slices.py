@@ -52,3 +52,15 @@ def test_the_span_is_from_the_first_event_time_to_the_last(block: TickBlock) -> 
     slices = Slices(block)
     slices.take(3)
     assert slices.take(7).span == (3, 6)
+
+
+@given(st.integers(0, COUNT - 1), st.integers(1, COUNT), st.integers(1, COUNT))
+def test_the_pieces_of_a_slice_are_the_slice(
+    block: TickBlock, start: int, count: int, size: int
+) -> None:
+    slices = Slices(block)
+    slices.take(start)
+    stop = min(start + count, COUNT)
+    pieces = slices.take(stop).cut(size)
+    assert [row for own in pieces for row in range(own.start, own.stop)] == [*range(start, stop)]
+    assert all(len(own) <= size for own in pieces)
