@@ -6,8 +6,8 @@ direct send; members that are behind get a `Segment` to keep in their outbox.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 from feed.hub.interval import Interval
 from feed.hub.path import Pending
@@ -18,18 +18,32 @@ from feed.protocol.codec import tick_of
 from feed.ticks import Tick
 
 
+class Unsent(NamedTuple):
+    """A tick that did not go out."""
+
+    stream: Stream
+    seq: int
+    payload: bytes
+
+
 class Burst:
-    """Says which tick a payload is, once for all who ask: those that fall behind."""
+    """Says what a payload is, once for all who ask: those that fall behind.
 
-    def __init__(self) -> None:
-        self._ticks: dict[bytes, Tick] = {}
+    Args:
+        stream_of: finds a tick's stream.
+    """
 
-    def tick(self, payload: bytes) -> Tick:
-        """Give the tick of a payload."""
-        tick = self._ticks.get(payload)
-        if tick is None:
-            tick = self._ticks[payload] = tick_of(payload)
-        return tick
+    def __init__(self, stream_of: Callable[[Tick], Stream]) -> None:
+        self._stream_of = stream_of
+        self._known: dict[bytes, Unsent] = {}
+
+    def unsent(self, payload: bytes) -> Unsent:
+        """Give the stream and the seq of a payload, with it."""
+        known = self._known.get(payload)
+        if known is None:
+            tick = tick_of(payload)
+            known = self._known[payload] = Unsent(self._stream_of(tick), tick.seq, payload)
+        return known
 
 
 class Segment:
@@ -39,27 +53,43 @@ class Segment:
         buffer: whole frames, ready to send.
     """
 
-    __slots__ = ("_batched", "_burst", "_payloads", "buffer")
+    __slots__ = ("_batched", "_burst", "_firsts", "_payloads", "_whole", "buffer")
 
     def __init__(self, pending: Pending, burst: Burst) -> None:
         self.buffer = pending.buffer()
         self._batched = pending.batched
         self._payloads = pending.payloads()
         self._burst = burst
+        self._whole: list[Unsent] | None = None
+        self._firsts: dict[Stream, int] | None = None
 
-    def after(self, sent: int) -> tuple[bytes, list[tuple[Tick, bytes]]]:
+    @property
+    def whole(self) -> list[Unsent]:
+        """Every tick in it; worked out once for all members."""
+        if self._whole is None:
+            self._whole = list(map(self._burst.unsent, self._payloads))
+        return self._whole
+
+    @property
+    def firsts(self) -> dict[Stream, int]:
+        """The first seq of each stream in it; worked out once for all members."""
+        if self._firsts is None:
+            self._firsts = {own.stream: own.seq for own in reversed(self.whole)}
+        return self._firsts
+
+    def after(self, sent: int) -> tuple[bytes, list[Unsent]]:
         """Split what is unsent after `sent` bytes.
 
         Returns:
-            The rest of a frame that was sent in part and must be completed, and the ticks (with
-            their payloads) of the frames of which nothing was sent.
+            The rest of a frame that was sent in part and must be completed, and the ticks of the
+            frames of which nothing was sent.
         """
         end, rest = 0, b""
-        ticks: list[tuple[Tick, bytes]] = []
+        ticks: list[Unsent] = []
         for size, payloads in message_sizes(self._payloads, batched=self._batched):
             start, end = end, end + size
             if start >= sent:
-                ticks.extend((self._burst.tick(payload), payload) for payload in payloads)
+                ticks.extend(map(self._burst.unsent, payloads))
             elif end > sent:
                 rest = self.buffer[sent:end]
         return rest, ticks

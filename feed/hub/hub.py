@@ -141,6 +141,6 @@ class Hub:
             self._keep(left)
 
     def _keep(self, left: list[Left]) -> None:
-        burst = Burst()
+        burst = Burst(self.index.stream_of)
         for cohort, short in left:
             cohort.keep(burst, short)

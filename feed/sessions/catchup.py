@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from feed.hub.pending import BATCH_TICKS, tick_frames
 from feed.hub.stream import Stream
-from feed.protocol.codec import encode
+from feed.protocol.codec import encode, payload_of
 from feed.protocol.frames import text_frame
 from feed.protocol.messages import Resumed, Skipped, SkipReason, Snapshot
 
@@ -163,7 +163,7 @@ class CatchUp:
             first = self._newest.pop(stream)
             if stream in self._positions:
                 self._positions[stream] = stream.seq
-            if stream.last is None or stream.seq < first:
+            if stream.newest is None or stream.seq < first:
                 continue
             own = self._own_since(stream)
             sent = stream.seq if own is None else max(own, first)
@@ -171,7 +171,7 @@ class CatchUp:
                 self.conflated_ticks += sent - first
                 notices.append(notice(stream, first, sent - 1, "conflated"))
             if own is None:
-                payloads.append(encode(stream.last))
+                payloads.append(payload_of(stream.newest))
             else:
                 notices.append(notice(stream, sent, stream.seq, "own"))
         return [*map(text_frame, notices), *tick_frames(payloads, batched=self._batched)]

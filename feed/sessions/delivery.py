@@ -456,9 +456,7 @@ class Delivery:
             own_since=self._own_since,
         )
         watermark_bytes = self._context.limits.watermark_bytes
-        return Outbox(
-            Account(self._batched, watermark_bytes, hub.index.stream_of, self._conflates), catch_up
-        )
+        return Outbox(Account(self._batched, watermark_bytes, self._conflates), catch_up)
 
     def _conflates(self, stream: Stream) -> bool:
         terms = self.subscriptions.terms_of(stream.channel, stream.symbol)

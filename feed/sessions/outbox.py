@@ -18,11 +18,10 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from feed.hub.cohort import Segment
+from feed.hub.cohort import Segment, Unsent
 from feed.hub.pending import tick_frames
 from feed.hub.stream import Stream
 from feed.sessions.catchup import CatchUp
-from feed.ticks import Tick
 
 CHUNK_BYTES: Final = 16_384
 """About how much of each kind is prepared at a time, at most; it bounds the work of one turn."""
@@ -44,13 +43,11 @@ class Account:
     Attributes:
         batched: whether several ticks travel in one message.
         watermark_bytes: above this, state is conflated.
-        stream_of: finds a tick's stream.
         conflates: tells whether a stream may be conflated for this session.
     """
 
     batched: bool
     watermark_bytes: int
-    stream_of: Callable[[Tick], Stream]
     conflates: Callable[[Stream], bool]
 
     @property
@@ -123,7 +120,7 @@ class Outbox:
             self._head_segment = segment
             self.add_rest(segment.buffer[sent:])
         elif self._conflating or self._catch_up:
-            self._owe(segment.after(0)[1])
+            self._owe_whole(segment)
         else:
             self._segments.append(segment)
             self.queued_bytes += len(segment.buffer)
@@ -180,7 +177,7 @@ class Outbox:
         segments, self._segments = self._segments, deque()
         for segment in segments:
             self.queued_bytes -= len(segment.buffer)
-            self._owe(segment.after(0)[1])
+            self._owe_whole(segment)
 
     def _spread_head(self, segment: Segment) -> None:
         rest, ticks = segment.after(len(segment.buffer) - len(self._head))
@@ -201,19 +198,31 @@ class Outbox:
             self.queued_bytes -= len(entry.payload)
             self._take(entry)
 
-    def _owe(self, ticks: Iterable[tuple[Tick, bytes]]) -> None:
-        for tick, payload in ticks:
-            self._take(Entry(self._account.stream_of(tick), tick.seq, payload))
+    def _owe(self, ticks: Iterable[Unsent]) -> None:
+        for own in ticks:
+            self._take(Entry(*own))
+
+    def _owe_whole(self, segment: Segment) -> None:
+        """Owe a segment by its streams, which are fewer than its ticks, where none is kept."""
+        kept = {
+            stream for stream, first in segment.firsts.items() if not self._leave(stream, first)
+        }
+        if kept:
+            self._owe(own for own in segment.whole if own.stream in kept)
+
+    def _leave(self, stream: Stream, first_seq: int) -> bool:
+        """Leave a stream to the catch-up from a seq on, if that accounts for it or may."""
+        if self._catch_up.covers(stream, first_seq):
+            return True
+        if self._conflating and self._account.conflates(stream):
+            self._catch_up.add_newest(stream, first_seq)
+            return True
+        return False
 
     def _take(self, entry: Entry) -> None:
-        stream, seq, payload, _ = entry
-        if self._catch_up.covers(stream, seq):
-            return
-        if self._conflating and self._account.conflates(stream):
-            self._catch_up.add_newest(stream, seq)
-        else:
+        if not self._leave(entry.stream, entry.seq):
             self._entries.append(entry)
-            self.queued_bytes += len(payload)
+            self.queued_bytes += len(entry.payload)
 
     def _chunk(self) -> Iterator[bytes]:
         """Prepare control messages, kept ticks, and what the catch-up reads from the log.

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.hub.cohort import Burst, Cohort, Segment
+from feed.hub.index import Index
 from feed.hub.interval import Interval
-from feed.hub.path import fan_out, send_out
+from feed.hub.path import fan_out, send_out, stamp
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
 from feed.protocol.codec import encode, encode_ticks
@@ -37,7 +38,7 @@ def pend(cohort: Cohort, count: int) -> tuple[Burst, list[bytes]]:
     stream = Stream("quotes", "S")
     stream.cohorts[cohort] = stream.takers = None
     fan_out(payloads, [stream] * count)
-    return Burst(), payloads
+    return Burst(Index().stream_of), payloads
 
 
 def flush(cohort: Cohort, burst: Burst) -> int:
@@ -64,7 +65,7 @@ def test_what_a_short_write_left_is_one_rest_and_whole_ticks(
     if batched:
         assert told in ([], [b"[" + b",".join(payloads) + b"]"])
         told = payloads if told else []
-    assert told + [payload for _, payload in ticks] == payloads
+    assert told + [own.payload for own in ticks] == payloads
 
 
 def test_every_member_gets_the_same_bytes_and_the_pending_list_is_empty_after() -> None:
@@ -89,8 +90,22 @@ def test_a_member_that_is_behind_is_not_written_to_until_it_has_caught_up() -> N
     assert member.taken
 
 
-def test_a_burst_says_which_tick_a_payload_is_once_for_all_who_ask() -> None:
-    burst, tick = Burst(), quote("B")
+def test_a_burst_says_what_a_payload_is_once_for_all_who_ask() -> None:
+    index, tick = Index(), quote("B")
+    burst, tick.seq = Burst(index.stream_of), 7
     payload = encode(tick)
-    assert burst.tick(payload) == tick
-    assert burst.tick(payload) is burst.tick(encode(tick))
+    assert burst.unsent(payload) == (index.find("quotes", "B"), 7, payload)
+    assert burst.unsent(payload) is burst.unsent(encode(tick))
+
+
+def test_a_segment_knows_its_ticks_and_where_each_stream_begins() -> None:
+    cohort, index = Cohort(Subscriptions(), batched=True), Index()
+    ticks: list[Tick] = [quote("A"), quote("B"), quote("A")]
+    streams = stamp(ticks, index.by_kind, index.stream_of, 1)
+    for stream in streams:
+        stream.takers = (cohort,)
+    fan_out(payloads := encode_ticks(ticks), streams)
+    segment = Segment(cohort, Burst(index.stream_of))
+    assert [own.payload for own in segment.whole] == payloads
+    assert segment.firsts == {streams[0]: 1, streams[1]: 1}
+    assert segment.after(0) == (b"", segment.whole)

@@ -22,7 +22,7 @@ class Owed:
         self.streams = {name: Stream(name, "A") for name in ("quotes", "trades")}
         log = Log(self.snapshot, lambda stream, first_seq, count: None)
         self.outbox = Outbox(
-            Account(False, watermark_bytes, self.stream_of, lambda stream: not stream.is_event),
+            Account(False, watermark_bytes, lambda stream: not stream.is_event),
             CatchUp(log, batched=False, positions={}),
         )
 
@@ -42,7 +42,7 @@ class Owed:
         cohort, stream = Cohort(Subscriptions(), batched=False), Stream("quotes", "S")
         stream.takers = (cohort,)
         fan_out(payloads, [stream] * len(payloads))
-        return Segment(cohort, Burst())
+        return Segment(cohort, Burst(self.stream_of))
 
     def take_all(self) -> list[bytes]:
         taken = b""
@@ -100,7 +100,7 @@ def test_above_the_watermark_state_becomes_a_notice_and_the_newest_and_events_ar
 def test_conflated_state_is_read_from_the_stream_when_it_goes_out() -> None:
     owed = Owed(watermark_bytes=10)
     owed.outbox.add_segment(owed.segment(quote()))
-    owed.segment(quote(bid=9))
+    owed.segment(quote(bid=9.0))
     assert owed.take_all()[-1] == encode(owed.streams["quotes"].last)
 
 
