@@ -6,6 +6,11 @@
 #include "_path.h"
 #include <string.h>
 #include <structmember.h>
+#include <sys/mman.h>
+
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
 
 enum { LEAST_ROOM = 16, SPARE = 1 << 17, SOON_BYTES = 1024 };
 static const uint32_t FILLER = UINT32_MAX; /* in place of a stream's number: nothing up to the ring's end */
@@ -138,13 +143,15 @@ static PyObject *log_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     if (own == NULL) return NULL;
     own->limit = limit;
     own->room = ((uint64_t)limit + SPARE + 15) / 16 * 16;
-    own->bytes = PyMem_RawMalloc(own->room); /* the machine gives it page by page, as it is written */
-    if (own->bytes == NULL) return Py_DECREF(own), PyErr_NoMemory();
+    /* Pages are taken as they are written, so a large limit costs nothing yet. */
+    void *bytes = mmap(NULL, own->room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (bytes == MAP_FAILED) return Py_DECREF(own), PyErr_NoMemory();
+    own->bytes = bytes;
     return (PyObject *)own;
 }
 
 static void log_dealloc(Log *own) {
-    PyMem_RawFree(own->bytes);
+    if (own->bytes) munmap(own->bytes, own->room);
     PyMem_Free(own->streams);
     Py_TYPE(own)->tp_free((PyObject *)own);
 }

@@ -7,6 +7,8 @@
 #include <Python.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden) /* calls between the files are direct */
+
 enum { QUOTES, TRADES, BARS, STATUS, CHANNELS };
 enum { MOST_SLOTS = 8 };
 
@@ -42,6 +44,43 @@ extern PyTypeObject LogType, HeldType;
 /* Keep a stream's newest payload. */
 int held_keep(Held *own, const uint8_t *bytes, uint32_t size);
 
+/* What is owed (_pending.c) */
+
+typedef struct { /* payloads of some flushes, one after the other */
+    uint32_t owed, size; /* by how many items; its bytes */
+    uint8_t bytes[];
+} Chunk;
+
+typedef struct {
+    Chunk *chunk;
+    uint32_t at, size;
+} Item;
+
+typedef struct {
+    PyObject_HEAD
+    Item *items; /* payloads */
+    uint32_t count, room;
+    uint32_t usual; /* how many there were at the last flush: the room to begin with */
+    char batched;
+} Pending;
+
+extern PyTypeObject PendingType;
+
+static inline const uint8_t *bytes_of(Item item) { return item.chunk->bytes + item.at; }
+
+/* Give room for a payload; NULL with an exception. What is there is written over unless it is `written`. */
+uint8_t *room_for(size_t size);
+
+/* Give what was put at the beginning of the room; it is held until it is let go. */
+Item written(size_t size);
+void let_item_go(Item item);
+
+int pending_add(Pending *own, Item item);
+void pending_empty(Pending *own);
+
+/* Send what is owed to every target; `shorts` gets those that took less. */
+int pending_send_to(Pending *own, PyObject *targets, Py_ssize_t *total, PyObject **shorts);
+
 /* The path (_path.c) */
 
 int is_stream(PyObject *stream);
@@ -49,11 +88,10 @@ int is_stream(PyObject *stream);
 /* Whether somebody hears the next tick of a stream. */
 int is_heard(PyObject *stream);
 
-/* Give room for a payload; it is owed by the next `fan_out_written`, or else written over. */
-uint8_t *room_for(size_t size);
-
 /* Keep the payload that was written last and owe it to its takers; `begun` gets those that owed nothing before. */
 int fan_out_written(PyObject *stream, size_t size, PyObject *begun);
 
 extern PyTypeObject RowsType;
+
+#pragma GCC visibility pop
 #endif

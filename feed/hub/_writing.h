@@ -1,0 +1,147 @@
+/* Numbers of columns and texts, written as JSON and as MessagePack: the bytes of feed.protocol.codec. */
+#ifndef FEED_WRITING_H
+#define FEED_WRITING_H
+#include "_path.h"
+#include <string.h>
+
+enum { LONGEST_SYMBOL = 64 };
+
+/* Columns */
+
+typedef struct {
+    Py_buffer view;
+    char type; /* 'i' int32, 'q' int64, 'd' float64, 0 no column */
+} Column;
+
+static int open_column(Column *column, PyObject *values) {
+    if (values == Py_None) return 0;
+    if (PyObject_GetBuffer(values, &column->view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) < 0) return -1;
+    char type = column->view.format ? column->view.format[0] : 0;
+    if (type == 'l' && column->view.itemsize == 8) type = 'q';
+    column->type = type; /* from here on it is released */
+    if (column->view.ndim == 1 && strchr("iqd", type) && type) return 0;
+    return PyErr_SetString(PyExc_TypeError, "a column must be int32, int64 or float64"), -1;
+}
+
+static void close_column(Column *column) {
+    if (column->type) PyBuffer_Release(&column->view);
+    column->type = 0;
+}
+
+static Py_ssize_t length(const Column *column) { return column->view.shape[0]; }
+static int32_t code_at(const Column *column, Py_ssize_t row) { return ((int32_t *)column->view.buf)[row]; }
+static int64_t int_at(const Column *column, Py_ssize_t row) { return ((int64_t *)column->view.buf)[row]; }
+static double float_at(const Column *column, Py_ssize_t row) { return ((double *)column->view.buf)[row]; }
+
+static double number_at(const Column *column, Py_ssize_t row) {
+    return column->type == 'd' ? float_at(column, row) : (double)int_at(column, row);
+}
+
+static PyObject *value_at(const Column *column, Py_ssize_t row) {
+    if (column->type == 'd') return PyFloat_FromDouble(float_at(column, row));
+    return column->type ? PyLong_FromLongLong(int_at(column, row)) : Py_NewRef(Py_None);
+}
+
+/* Writing: there is room for whatever a tick holds, as symbols and numbers have a greatest length */
+
+typedef struct {
+    uint8_t *at;
+    PyObject *encode; /* feed.protocol.codec.encode, for what is rare */
+} Writer;
+
+static void put_bytes(Writer *to, const void *bytes, size_t size) {
+    memcpy(to->at, bytes, size);
+    to->at += size;
+}
+
+static void put(Writer *to, const char *text) { put_bytes(to, text, strlen(text)); }
+
+static void put_int(Writer *to, int64_t value) {
+    uint8_t digits[20], *first = digits + sizeof digits;
+    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    do *--first = '0' + left % 10; while (left /= 10);
+    if (value < 0) *to->at++ = '-';
+    put_bytes(to, first, digits + sizeof digits - first);
+}
+
+/* Write a number as the codec does. */
+static int put_encoded(Writer *to, double value) {
+    PyObject *number = PyFloat_FromDouble(value), *text = number ? PyObject_CallOneArg(to->encode, number) : NULL;
+    Py_XDECREF(number);
+    if (text == NULL) return -1;
+    int fits = PyBytes_Check(text) && PyBytes_GET_SIZE(text) < 32;
+    if (fits) put(to, PyBytes_AS_STRING(text));
+    else PyErr_SetString(PyExc_ValueError, "a number must be encoded as a few bytes");
+    Py_DECREF(text);
+    return fits ? 0 : -1;
+}
+
+/* A decimal of at most 15 digits that gives the number back is the shortest one that does: no two of
+ * them give the same number (DBL_DIG). Most prices are one, with few places. */
+static int put_float(Writer *to, double value) {
+    static const int64_t scales[] = {1, 100, 10000, 1000000, 100000000};
+    static const int places[] = {0, 2, 4, 6, 8};
+    for (int i = 0; i < 5 && value >= 1e-3; i++) {
+        double scaled = value * scales[i] + 0.5;
+        if (scaled >= 1e15) break;
+        int64_t whole = (int64_t)scaled;
+        if ((double)whole / scales[i] != value) continue;
+        put_int(to, whole / scales[i]);
+        *to->at++ = '.';
+        int64_t rest = whole % scales[i];
+        if (rest == 0) return *to->at++ = '0', 0;
+        for (int place = places[i]; place--; rest /= 10) to->at[place] = '0' + rest % 10;
+        to->at += to->at[places[i] - 1] == '0' ? places[i] - 1 : places[i];
+        return 0;
+    }
+    return put_encoded(to, value);
+}
+
+static int put_number(Writer *to, const Column *column, Py_ssize_t row) {
+    if (column->type == 'd') return put_float(to, float_at(column, row));
+    if (column->type) put_int(to, int_at(column, row));
+    else put(to, "null");
+    return 0;
+}
+
+/* Give the characters of a symbol; its grammar (feed.symbols) has none that JSON would escape. */
+static const char *text_of(PyObject *symbol, Py_ssize_t *size) {
+    const char *text = PyUnicode_AsUTF8AndSize(symbol, size);
+    if (text == NULL || *size <= LONGEST_SYMBOL) return text;
+    return PyErr_SetString(PyExc_ValueError, "the symbol of a tick is too long"), NULL;
+}
+
+/* MessagePack, for ticks that nobody hears */
+
+static void pack_big_endian(Writer *to, uint8_t type, uint64_t value, int bytes) {
+    *to->at++ = type;
+    while (bytes--) *to->at++ = value >> (8 * bytes);
+}
+
+static void pack_int(Writer *to, int64_t value) {
+    if (value >= -32 && value < 128) *to->at++ = (uint8_t)value;
+    else if (value > 0 && value <= UINT8_MAX) pack_big_endian(to, 0xcc, value, 1);
+    else if (value > 0 && value <= UINT16_MAX) pack_big_endian(to, 0xcd, value, 2);
+    else if (value > 0 && value <= UINT32_MAX) pack_big_endian(to, 0xce, value, 4);
+    else if (value > 0) pack_big_endian(to, 0xcf, value, 8);
+    else if (value >= INT8_MIN) pack_big_endian(to, 0xd0, value, 1);
+    else if (value >= INT16_MIN) pack_big_endian(to, 0xd1, value, 2);
+    else if (value >= INT32_MIN) pack_big_endian(to, 0xd2, value, 4);
+    else pack_big_endian(to, 0xd3, value, 8);
+}
+
+static void pack_number(Writer *to, const Column *column, Py_ssize_t row) {
+    uint64_t bits = 0;
+    if (column->type == 'd') memcpy(&bits, (double *)column->view.buf + row, sizeof bits), pack_big_endian(to, 0xcb, bits, 8);
+    else if (column->type) pack_int(to, int_at(column, row));
+    else *to->at++ = 0xc0;
+}
+
+static void pack_text(Writer *to, const char *text, size_t size) {
+    if (size < 32) *to->at++ = 0xa0 | size;
+    else pack_big_endian(to, 0xd9, size, 1);
+    put_bytes(to, text, size);
+}
+
+static void pack_name(Writer *to, const char *name) { pack_text(to, name, strlen(name)); }
+#endif
