@@ -25,6 +25,7 @@ from feed.protocol.messages import Command, Publish, Published, Subscribe, Subsc
 from feed.protocol.newticks import AnyNewTick
 from feed.ticks import Tick
 from locustfiles.clock_offset import ClockOffset
+from locustfiles.contract import Newest, Repeat, pretext, silent
 from locustfiles.options import Options
 from locustfiles.tally import INTER_ARRIVAL, RESUMED_AGE, Tally
 
@@ -75,6 +76,10 @@ class Account:
         self._delayed_ns = FOR_EVER_NS if patient else int(options.delayed_ms * 1e6)
         self._audit = Audit((), options.channels)
         self._due: Due = set()
+        self._changes: list[Change] = []
+        self._publishes = False
+        self._repeats: list[Repeat] = []
+        self._renumbered = False
         self._resuming = False
         self._now_ns = 0
         self._arrived_ns = 0
@@ -114,11 +119,13 @@ class Account:
         self._due = {("", symbol) for symbol in due}
         self._resuming = False
         terms = self._options.terms._replace(snapshot=bool(self._due))
-        return self.conversation.subscribe(symbols, self._options.channels, terms)
+        self._changes = self.conversation.subscribe(symbols, self._options.channels, terms)
+        return self._changes
 
     def unsubscribe(self, symbols: list[str]) -> list[Change]:
         """Give the commands that ask for less; once answered, call `settle`."""
-        return self.conversation.unsubscribe(symbols, self._options.channels)
+        self._changes = self.conversation.unsubscribe(symbols, self._options.channels)
+        return self._changes
 
     def settle(self, changes: list[Change]) -> list[str] | None:
         """Give what was wrong with the answers to some commands; None while one is not answered."""
@@ -126,6 +133,7 @@ class Account:
         if None in answers:
             return None
         self.conversation.forget(changes)
+        self._changes = []
         for change in changes:
             if isinstance(change, Unsubscribe):  # only now may no tick of it come any more
                 self.symbols = [own for own in self.symbols if own not in change.symbols]
@@ -134,6 +142,7 @@ class Account:
 
     def publish(self, ticks: Iterable[AnyNewTick]) -> list[Publish]:
         """Give the commands that publish ticks."""
+        self._publishes = True
         sent = list(commands(ticks, echo=False))
         for command in sent:
             self.conversation.publish(command)
@@ -148,8 +157,11 @@ class Account:
         self._tally.published += sum(own.accepted for own in receipts if isinstance(own, Published))
         return [text for receipt in receipts for text in _complaints(receipt)]
 
-    def take(self, messages: list[str | bytes], arrived_ns: int) -> list[Tick]:
+    def take(self, messages: list[str | bytes], arrived_ns: int, late_ns: int = 0) -> list[Tick]:
         """Judge and count what came; gives the ticks among it.
+
+        Args:
+            late_ns: how long it lay there before it was read.
 
         Raises:
             MessageError: a message is not of the protocol.
@@ -157,19 +169,35 @@ class Account:
         self._now_ns = arrived_ns
         resuming = self._resuming  # what was read may hold the end of it
         ticks = self.conversation.take(messages)
+        if self._repeats:
+            self._repeated(ticks)
         if ticks:
             self._audit.take(ticks)
             if self._audit.foreign:
                 self._foreign()
-            now_ns = arrived_ns + self._offset.correction_ns
-            if resuming:
-                self._tally.arrived(ticks, now_ns, RESUMED_AGE, FOR_EVER_NS)
-            else:
-                self._tally.arrived(ticks, now_ns, self._figure, self._delayed_ns)
+            figure = RESUMED_AGE if resuming else self._figure
+            self._tally.arrived(
+                ticks,
+                arrived_ns + self._offset.correction_ns,
+                figure,
+                delayed_ns=FOR_EVER_NS if resuming else self._delayed_ns,
+                late_ns=late_ns,
+            )
             if self._arrived_ns:
                 self._tally.histogram(INTER_ARRIVAL).add(arrived_ns - self._arrived_ns)
             self._arrived_ns = arrived_ns
         return ticks
+
+    def silent(self, newest: Newest) -> list[str] | None:
+        """Name the streams that have gone on without us; None while something is not answered.
+
+        After a renumbering that nobody told, nothing can be said of any.
+        """
+        if self._renumbered:
+            return []
+        if self._due or None in [self.conversation.answer(own) for own in self._changes]:
+            return None
+        return [*silent(newest, self.conversation.ledger, self.conversation.subscriptions)]
 
     def stale(self) -> str | None:
         """Say for how long there has been no heartbeat, if that is too long."""
@@ -191,12 +219,15 @@ class Account:
         match event:
             case Gap(told=True):
                 self.fault("lost", f"{event.channel} {event.symbol}", event.count)
+            case Gap() | Disorder() if not self._audit.asked(event.channel, event.symbol):
+                pass  # it is foreign, and told as that
+            case Disorder(reason="duplicate"):
+                newest = self.conversation.ledger.last(event.channel, event.symbol)
+                self._repeats.append(Repeat(event, newest))
             case Gap() | Disorder():
-                if self._audit.asked(event.channel, event.symbol):
-                    self._tally.loss(event)
+                self._tally.loss(event)
             case Skipped():
-                if event.reason != "own":
-                    self._tally.skipped += event.count
+                self._skipped(event)
             case Snapshot():
                 self._came(("", event.symbol))
             case Resumed():
@@ -208,6 +239,25 @@ class Account:
                 self._done("authenticate", self._clock.monotonic_s() - self._greeted_s)
             case ErrorMessage():
                 self.fault("refused", event.message)
+
+    def _skipped(self, event: Skipped) -> None:
+        delivery = self._options.terms.delivery
+        fault = pretext(event, delivery, publishes=self._publishes)
+        if fault is not None:
+            self.fault("withheld", fault)
+        if event.reason != "own":
+            self._tally.skipped += event.count
+
+    def _repeated(self, ticks: list[Tick]) -> None:
+        """Name each seq that came again, by what it is now."""
+        repeats, self._repeats = self._repeats, []
+        for repeat in repeats:
+            event = repeat.event
+            if repeat.is_renumbered(ticks):
+                self._renumbered = True
+                self.fault("renumbered", f"{event.channel} {event.symbol} seq {event.seq}")
+            else:
+                self._tally.loss(event)
 
     def _resumed(self, event: Resumed) -> None:
         if event.complete:

@@ -24,11 +24,13 @@ from feed.protocol.newticks import AnyNewTick
 from feed.ticks import Tick
 from locustfiles import wiring  # noqa: F401 - it listens to Locust's events
 from locustfiles.account import Account
+from locustfiles.contract import Newest
 from locustfiles.run import RUN, stream_url
 from locustfiles.tally import READER_DELAY, TICK_LATENCY
 from locustfiles.wire import ABNORMAL, READ_BYTES, Wire, dial
 
 ANSWER_LIMIT_S: Final = 10.0
+LOOK_S: Final = 0.1
 GOODBYE_LIMIT_S: Final = 5.0
 
 
@@ -108,6 +110,8 @@ class FeedUser(User):
 
     def say_goodbye(self) -> None:
         """Close in good order; what was on its way is still counted."""
+        if RUN.newest is not None and self._wire is not None:
+            self._await_newest(RUN.newest)
         wire, self._wire = self._wire, None
         if wire is not None and self._reading is not None:
             wire.close()
@@ -168,6 +172,15 @@ class FeedUser(User):
             self.account.fault("stale", silence)
 
     # Inside
+
+    def _await_newest(self, newest: Newest) -> None:
+        """Wait until what the feed had has come or been told of; what has not is a fault."""
+        deadline_s = time.monotonic() + ANSWER_LIMIT_S
+        while (silent := self.account.silent(newest)) != [] and time.monotonic() < deadline_s:
+            gevent.sleep(LOOK_S)
+        if self._wire is not None:
+            for where in ["what was asked for last is not answered"] if silent is None else silent:
+                self.account.fault("silent", where)
 
     def _new_account(self) -> Account:
         return RUN.account(self.figure, self.expected, self._request)
@@ -254,8 +267,9 @@ class FeedUser(User):
     def _take(self, wire: Wire, account: Account) -> None:
         messages, count = wire.receive(), wire.taken()
         RUN.tally.received_bytes += count
-        ticks = account.take(messages, wire.arrived_ns)
-        RUN.tally.histogram(READER_DELAY).add(wire.read_ns - wire.arrived_ns)
+        late_ns = wire.read_ns - wire.arrived_ns
+        ticks = account.take(messages, wire.arrived_ns, late_ns)
+        RUN.tally.histogram(READER_DELAY).add(late_ns)
         if not self._answered.is_set():
             self._answered.set()
         self.after_read(ticks, count, wire.arrived_ns)

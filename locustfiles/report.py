@@ -69,16 +69,7 @@ def _histograms(tally: Tally) -> Iterator[list[object]]:
 def _counts(tally: Tally, users: int, served: Served) -> Iterator[list[object]]:
     yield ["what", "count"]
     yield ["users", users]
-    for name in (
-        "ticks",
-        "received_bytes",
-        "skipped",
-        "resumed",
-        "published",
-        "tried",
-        "opened",
-        "dropped",
-    ):
+    for name in COUNTS:
         yield [name, getattr(tally, name)]
     yield ["ticks_per_s", f"{tally.rate:.1f}"]
     for code, count in sorted(tally.codes.items()):

@@ -10,6 +10,7 @@ from locust.stats import RequestStats, StatsEntry, StatsError
 
 from locustfiles.histogram import Histogram
 from locustfiles.tally import (
+    AS_READ,
     END_TO_END,
     FAULTS,
     INTER_ARRIVAL,
@@ -18,7 +19,7 @@ from locustfiles.tally import (
     Tally,
 )
 
-AGES: Final = (INTER_ARRIVAL, RESUMED_AGE, END_TO_END)
+AGES: Final = (AS_READ, INTER_ARRIVAL, RESUMED_AGE, END_TO_END)
 """Histograms with rows of their own; the others of ticks also make up Locust's total."""
 
 

@@ -10,6 +10,7 @@ from feed.clock import SystemClock
 from feed.symbols import is_wildcard, matches
 from locustfiles.account import Account
 from locustfiles.clock_offset import ClockOffset
+from locustfiles.contract import Newest
 from locustfiles.generator import Watch
 from locustfiles.options import Options, read
 from locustfiles.tally import Tally
@@ -32,6 +33,7 @@ class Run:
         given: the same as the scenarios' own options, as they were given.
         universe: the symbols there are.
         users: those that have connected.
+        newest: how far the streams had come when all users were to leave.
         beginners: those that do not have yet what they begin with.
         tally: what was counted since the last second.
         total: what was counted before: of this process, or, on a master, of all.
@@ -42,6 +44,7 @@ class Run:
         self.options = Options()
         self.given: Mapping[str, Any] = {}
         self.universe: list[str] = []
+        self.newest: Newest | None = None
         self.users: set[User] = set()
         self.beginners: set[User] = set()
         self.tally = Tally()
@@ -62,6 +65,7 @@ class Run:
         self.tally.take()
         self.total.take()
         self.spawned = False
+        self.newest = None
         self.most_users = 0
         self.offset = ClockOffset()
         self.watch = Watch()

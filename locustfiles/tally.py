@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from copy import copy
+from itertools import groupby
+from operator import attrgetter
 from typing import Final, TypeVar
 
 import msgspec
@@ -16,6 +18,9 @@ from locustfiles.histogram import Histogram
 Key = TypeVar("Key")
 
 TICK_LATENCY: Final = "tick latency"
+AS_READ: Final = "tick latency as read"
+"""The same up to our reading it: what a client sees that does not ask the kernel."""
+
 INTER_ARRIVAL: Final = "inter-arrival"
 READER_DELAY: Final = "reader delay"
 """From the arrival of bytes on this machine to their being read: ours, and no part of a latency."""
@@ -42,7 +47,10 @@ FAULTS: Final = {
     "gap": "no tick, and no word of it",
     "duplicate": "accounted for before",
     "reordered": "after later seqs of the same stream",
+    "renumbered": "newer than what had their seq before, and no word of a new epoch",
     "foreign": "of no stream that was asked for",
+    "withheld": "skipped on a pretext that the delivery contract does not know",
+    "silent": "streams that stood still while the feed went on, to the end",
     "delayed": "longer on the way than --delayed-ms",
     "stale": "no heartbeat for three intervals",
     "closed": "connections that the server ended, and nobody asked it to",
@@ -51,6 +59,8 @@ FAULTS: Final = {
     "protocol": "messages that are not of protocol 1",
 }
 """Each way of being wrong, and what it means."""
+
+_TS_OUT: Final = attrgetter("ts_out")
 
 
 class Load(msgspec.Struct):
@@ -155,38 +165,32 @@ class Tally(msgspec.Struct):
         else:
             self.fault("duplicate", 1, f"{where} {event.seq}")
 
-    def arrived(self, ticks: list[Tick], now_ns: int, name: str, delayed_ns: int) -> None:
+    def arrived(
+        self, ticks: list[Tick], now_ns: int, name: str, *, delayed_ns: int, late_ns: int = 0
+    ) -> None:
         """Count the ticks of one read by their latency; those of one burst are counted together.
 
         Args:
-            now_ns: when they were read, by the server's clock.
+            now_ns: when they arrived, by the server's clock.
             name: of the histogram.
             delayed_ns: from what latency on a tick is a fault.
+            late_ns: from the arrival to the reading.
         """
         self.ticks += len(ticks)
         add = self.histogram(name).add
-        ts_out, count = ticks[0].ts_out, 0
-        for tick in ticks:
-            if tick.ts_out != ts_out:
-                add(now_ns - ts_out, count)
-                ts_out, count = tick.ts_out, 0
-            count += 1
-            if now_ns - ts_out > delayed_ns:
-                self.fault("delayed", 1, f"{tick.symbol} by {(now_ns - ts_out) / 1e6:,.1f} ms")
-        add(now_ns - ts_out, count)
+        add_as_read = self.histogram(AS_READ).add if name == TICK_LATENCY else None
+        for ts_out, burst in groupby(ticks, _TS_OUT):
+            own = list(burst)
+            latency_ns = now_ns - ts_out
+            add(latency_ns, len(own))
+            if add_as_read is not None:
+                add_as_read(latency_ns + late_ns, len(own))
+            if latency_ns > delayed_ns:
+                self.fault("delayed", len(own), f"{own[0].symbol} by {latency_ns / 1e6:,.1f} ms")
 
     def merge(self, other: Tally) -> None:
         """Add what others counted, or the same ones later."""
-        for name in (
-            "ticks",
-            "received_bytes",
-            "skipped",
-            "resumed",
-            "published",
-            "tried",
-            "opened",
-            "dropped",
-        ):
+        for name in COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.codes = _sum(self.codes, other.codes)
         self.faults = _sum(self.faults, other.faults)

@@ -1,4 +1,4 @@
-"""Which symbols there are: asked of the feed itself, or named."""
+"""Which symbols there are, and how far their streams have come: asked of the feed itself."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from feed.client.conversation import Conversation
 from feed.client.handshake import read_url
 from feed.client.transport import Disconnected
 from feed.clock import SystemClock
+from feed.codes import CloseCode
 from feed.errors import FeedError
 from feed.protocol.codec import encode
+from locustfiles.contract import Newest
+from locustfiles.tally import Tally
 from locustfiles.wire import Wire, dial
 
 LIMIT_S: Final = 10.0
@@ -30,6 +33,28 @@ def discover(url: str, token: str | None, channels: Sequence[str]) -> list[str]:
     Raises:
         FeedError: the feed cannot be asked, or has none.
     """
+    return sorted(_survey(url, token, channels, Tally()).snapshots)
+
+
+def newest(url: str, token: str | None, channels: Sequence[str], tally: Tally) -> Newest:
+    """Give how far the streams of a feed have come.
+
+    Args:
+        tally: where the connection that asks is counted, as the feed counts it.
+
+    Raises:
+        FeedError: the feed cannot be asked.
+    """
+    conversation = _survey(url, token, channels, tally)
+    seqs: dict[str, dict[str, int]] = {}
+    for symbol, snapshot in conversation.snapshots.items():
+        for channel, seq in snapshot.seqs.items():
+            seqs.setdefault(channel, {})[symbol] = seq
+    return Newest(conversation.ledger.epoch, seqs)
+
+
+def _survey(url: str, token: str | None, channels: Sequence[str], tally: Tally) -> Conversation:
+    """Ask for everything, and wait until no further snapshot comes."""
     wire = dial(read_url(url))
     conversation = Conversation(clock=SystemClock(), tell=lambda event: None)
     reading = gevent.spawn(_listen, wire, conversation, token, list(channels))
@@ -45,7 +70,11 @@ def discover(url: str, token: str | None, channels: Sequence[str]) -> list[str]:
     wire.abort()
     if not conversation.snapshots:
         raise FeedError(f"there is no symbol to subscribe to ({reading.get(timeout=1.0)})")
-    return sorted(conversation.snapshots)
+    tally.tried += 1
+    tally.opened += 1
+    tally.received_bytes += wire.taken()
+    tally.codes[CloseCode.NORMAL] = tally.codes.get(CloseCode.NORMAL, 0) + 1
+    return conversation
 
 
 def _listen(

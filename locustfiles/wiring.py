@@ -20,10 +20,11 @@ from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from feed.errors import FeedError, SettingError
 from locustfiles import options, report, rows
+from locustfiles.contract import Newest
 from locustfiles.crosscheck import Counts, check, scrape
 from locustfiles.run import RUN, http_url, stream_url
 from locustfiles.tally import decode
-from locustfiles.universe import discover
+from locustfiles.universe import discover, newest
 from locustfiles.verdict import judge
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,15 @@ class Wiring:
         named, token = RUN.options.universe, RUN.options.token
         return named or discover(stream_url(_host(environment)), token, RUN.options.channels)
 
+    def _newest(self, environment: Any) -> Newest | None:
+        """Ask how far the streams have come, so that one that went silent is found."""
+        given = RUN.options
+        try:
+            return newest(stream_url(_host(environment)), given.token, given.channels, RUN.tally)
+        except FeedError as error:
+            log.warning("nobody knows whether streams went silent: %s", error)
+            return None
+
     def _first_scrape(self, environment: Any) -> Counts | None:
         """Read the server's counts once it has forgotten who asked for the symbols."""
         counts = self._scrape(environment)
@@ -156,11 +166,10 @@ class Wiring:
 
     def _on_settle(self, environment: Any, **_: Any) -> None:
         self._leave(environment)
-        data = {"feed": RUN.total.take().encode()}
-        environment.runner.send_message("feed-settled", data)
+        environment.runner._send_stats()  # Locust would, once its master has judged
+        environment.runner.send_message("feed-settled")
 
     def _on_settled(self, msg: Any, **_: Any) -> None:
-        self.worker_report(msg.data)
         self._settled.add(msg.node_id)
 
     # Ending
@@ -184,6 +193,7 @@ class Wiring:
     def _leave(self, environment: Any) -> None:
         self._count(environment)
         RUN.spawned = False
+        RUN.newest = self._newest(environment)
         leaving = Group()
         for user in list(RUN.users):
             leaving.spawn(user.on_stop)

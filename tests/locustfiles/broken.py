@@ -1,7 +1,4 @@
-"""A feed that does one thing wrong on purpose: a proxy that alters what a good one sends.
-
-It takes single ticks, not batches, and its client's bytes pass as they are.
-"""
+"""A proxy before a good feed that makes it wrong; its client's bytes pass as they are."""
 
 from __future__ import annotations
 
@@ -9,74 +6,29 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import groupby
 
 from feed.client.frames import Frame, FrameReader
 from feed.protocol.frames import Opcode, close_frame, control_frame, text_frame
+from tests.locustfiles.wrongs import HangUp, Way, is_tick
 
-TICKS = (b'{"type":"quote"', b'{"type":"trade"')
-EVERY = 100
-"""Which tick of a connection is altered."""
-
-Way = Callable[[int, bytes], list[bytes]]
-"""Takes the number of a message and its text, and gives the frames that are sent instead."""
+Delay = Callable[[float], float]
+"""Takes the age of a connection, and gives how long it keeps what comes, both in seconds."""
 
 
-def honest(number: int, text: bytes) -> list[bytes]:
-    return [text_frame(text)]
+LONG_S = 5.0
 
 
-def dropping(number: int, text: bytes) -> list[bytes]:
-    return [] if number % EVERY == 0 else [text_frame(text)]
-
-
-def decimating(number: int, text: bytes) -> list[bytes]:
-    return [] if number % 10 == 0 else [text_frame(text)]
-
-
-def repeating(number: int, text: bytes) -> list[bytes]:
-    return [text_frame(text)] * (2 if number % EVERY == 0 else 1)
-
-
-def misdirecting(number: int, text: bytes) -> list[bytes]:
-    stray = [text_frame(text.replace(b'"symbol":"S', b'"symbol":"X', 1))]
-    return [text_frame(text), *(stray if number % EVERY == 0 else [])]
-
-
-def closing(number: int, text: bytes) -> list[bytes]:
-    return [close_frame(1011, "oops")] if number % EVERY == 0 else [text_frame(text)]
-
-
-def rambling(number: int, text: bytes) -> list[bytes]:
-    return [text_frame(b"[1]")] if number % EVERY == 0 else [text_frame(text)]
-
-
-class Reordering:
-    """Holds one tick back until the next of its stream has gone out."""
-
-    def __init__(self) -> None:
-        self.held: tuple[bytes, bytes] | None = None
-
-    def __call__(self, number: int, text: bytes) -> list[bytes]:
-        stream = text.partition(b',"seq"')[0]
-        if self.held is None:
-            if number % EVERY:
-                return [text_frame(text)]
-            self.held = stream, text
-            return []
-        if self.held[0] != stream:
-            return [text_frame(text)]
-        (_, earlier), self.held = self.held, None
-        return [text_frame(text), text_frame(earlier)]
+def at_once(age_s: float) -> float:
+    return 0.0
 
 
 class Relay:
     """One connection through the proxy."""
 
-    def __init__(self, way: Way, *, delay_s: float, heartless: bool) -> None:
+    def __init__(self, way: Way, delay: Delay) -> None:
         self._way = way
-        self._delay_s = delay_s
-        self._heartless = heartless
-        self._number = 0
+        self._delay = delay
 
     async def up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
@@ -85,51 +37,64 @@ class Relay:
     async def down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await reader.readuntil(b"\r\n\r\n"))
         frames = FrameReader(limit_bytes=1 << 24)
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         while data := await reader.read(65_536):
             found: list[Frame] = []
             frames.room()[: len(data)] = data
             frames.take(len(data), found)
-            altered = b"".join(part for frame in found for part in self._alter(*frame))
-            if self._delay_s:
-                asyncio.get_running_loop().call_later(self._delay_s, writer.write, altered)
+            try:
+                altered = b"".join(part for frame in found for part in self._alter(*frame))
+            except HangUp as end:
+                if end.code:
+                    writer.write(close_frame(end.code, "oops"))
+                return
+            if delay_s := self._delay(loop.time() - began_s):
+                loop.call_later(delay_s, writer.write, altered)
             else:
                 writer.write(altered)
 
-    def _alter(self, opcode: int, body: str | bytes) -> list[bytes]:
+    def _alter(self, opcode: int, body: str | bytes) -> Iterator[bytes]:
         if isinstance(body, bytes):
-            return [control_frame(Opcode(opcode), body)]
-        text = body.encode()
-        if text.startswith(TICKS):
-            self._number += 1
-            return self._way(self._number, text)
-        return (
-            [] if self._heartless and text.startswith(b'{"type":"heartbeat"') else honest(0, text)
-        )
+            yield control_frame(Opcode(opcode), body)
+            return
+        batched = body.startswith("[")
+        sent = [part for message in _apart(body.encode()) for part in self._way(message)]
+        for ticks, run in groupby(sent, is_tick):
+            texts = [*run]
+            yield from map(text_frame, [_together(texts)] if batched and ticks else texts)
+
+
+def _apart(text: bytes) -> list[bytes]:
+    """Give the ticks of a batch, which hold no objects; any other message is alone."""
+    if not text.startswith(b"["):
+        return [text]
+    return [b"{%b}" % part for part in text[2:-2].split(b"},{")]
+
+
+def _together(ticks: list[bytes]) -> bytes:
+    return b"[%b]" % b",".join(ticks)
 
 
 @contextmanager
-def broken(
-    port: int, way: Callable[[], Way], delay_s: float = 0.0, heartless: bool = False
-) -> Iterator[str]:
+def broken(port: int, way: Callable[[], Way], delay: Delay = at_once) -> Iterator[str]:
     """Stand before the feed on this port; gives the address to connect to.
 
     Args:
-        way: makes what alters the ticks of one connection.
-        delay_s: how long everything takes on its way to the client.
-        heartless: whether heartbeats are swallowed.
+        way: makes what alters the messages of one connection.
     """
     loop = asyncio.new_event_loop()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        own = Relay(way(), delay_s=delay_s, heartless=heartless)
+        own = Relay(way(), delay)
         pumps = [
             asyncio.ensure_future(own.up(reader, far_writer)),
             asyncio.ensure_future(own.down(far_reader, writer)),
         ]
         with suppress(OSError, asyncio.IncompleteReadError):
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.sleep(delay_s)
+            await asyncio.sleep(delay(LONG_S))
         for pump in pumps:
             pump.cancel()
         await asyncio.gather(*pumps, return_exceptions=True)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -14,6 +14,7 @@ from feed.protocol.messages import (
     Rejection,
     Resumed,
     Skipped,
+    SkipReason,
     Snapshot,
     Subscribe,
     Subscribed,
@@ -22,8 +23,10 @@ from feed.protocol.messages import (
 from feed.ticks import Quote, Trade
 from locustfiles.account import Account
 from locustfiles.clock_offset import ClockOffset
+from locustfiles.contract import Newest
 from locustfiles.options import Options
 from locustfiles.tally import RESUMED_AGE, TICK_LATENCY, Tally
+from tests.locustfiles.wrongs import Excusing, Renumbering, Way
 
 
 class Clock:
@@ -42,11 +45,11 @@ class Clock:
 class User:
     """An account, and what it was told."""
 
-    def __init__(self, *expected: str) -> None:
+    def __init__(self, *expected: str, channels: Sequence[str] = ("quotes",)) -> None:
         self.tally, self.clock, self.done = Tally(), Clock(), list[tuple[str, float]]()
         self.own = Account(
             self.tally,
-            Options(channels=["quotes"], delayed_ms=500.0),
+            Options(channels=[*channels], delayed_ms=500.0),
             ClockOffset(),
             self.clock,
             figure=TICK_LATENCY,
@@ -60,7 +63,10 @@ class User:
         return self.own.returning(None)
 
     def hear(self, *messages: object) -> None:
-        self.own.take([encode(each) for each in messages], self.clock.now_ns())
+        self.take(*map(encode, messages))
+
+    def take(self, *texts: str | bytes) -> None:
+        self.own.take([*texts], self.clock.now_ns())
 
     def subscribe(self, *symbols: str) -> list[str] | None:
         changes = self.own.subscribe(list(symbols), symbols)
@@ -71,6 +77,13 @@ class User:
 
 def quote(seq: int, symbol: str = "A", ts_out: int = 0) -> Quote:
     return Quote(symbol, seq, 1, 1.0, 1, 1.5, 1, ts_out)
+
+
+def skipped(
+    first: int, last: int, *, count: int | None = None, reason: SkipReason = "conflated"
+) -> Skipped:
+    counted = last - first + 1 if count is None else count
+    return Skipped("quotes", "A", first, last, counted, reason)
 
 
 @pytest.fixture
@@ -100,6 +113,12 @@ def test_ticks_are_counted_by_their_age(user: User) -> None:
         ((Trade("A", 1, 1, 1.0, 1, 0),), {"foreign": 1}),
         ((quote(1, ts_out=-600_000_000),), {"delayed": 1}),
         ((ErrorMessage("bad_message", "what"),), {"refused": 1}),
+        ((quote(5), quote(1, ts_out=-1)), {"duplicate": 1}),
+        ((quote(1), quote(2), quote(1, ts_out=1), quote(2, ts_out=1)), {"renumbered": 2}),
+        ((skipped(1, 3), quote(2, ts_out=1), quote(3, ts_out=1), quote(4)), {"duplicate": 2}),
+        ((skipped(1, 3), skipped(3, 4), quote(5)), {"duplicate": 1}),
+        ((skipped(1, 3, count=2),), {"withheld": 1}),
+        ((skipped(1, 3, reason="own"),), {"withheld": 1}),
         ((Resumed("quotes", "A", 1, 3, complete=False),), {}),
         ((quote(1), Resumed("quotes", "A", 2, 3, complete=False)), {"lost": 2}),
     ],
@@ -109,6 +128,44 @@ def test_each_fault_has_its_name(
 ) -> None:
     user.hear(*messages)
     assert user.tally.faults == faults
+
+
+@pytest.mark.parametrize(
+    ("way", "faults"),
+    [
+        (Excusing(), set()),
+        (Excusing(before=1), {"gap"}),
+        (Excusing(after=-1), {"gap"}),
+        (Excusing(after=1), {"duplicate"}),
+        (Excusing(before=-1), {"duplicate"}),
+        (Excusing(reason="own"), {"withheld"}),
+        (Renumbering(), {"renumbered"}),
+    ],
+)
+def test_each_wrong_excuse_and_number_has_its_name(user: User, way: Way, faults: set[str]) -> None:
+    for seq in range(1, 201):
+        user.take(*way(encode(quote(seq, ts_out=seq))))
+    assert user.tally.faults.keys() == faults
+
+
+def test_trades_are_not_withheld_from_whom_they_were_promised() -> None:
+    user = User(channels=["trades"])
+    user.greet()
+    user.subscribe("A")
+    user.hear(Skipped("trades", "A", 1, 1, 1, "conflated"))
+    assert user.tally.faults == {"withheld": 1}
+    assert user.tally.examples["withheld"] == "trades A seq 1 to 1, conflated in spite of adaptive"
+
+
+def test_streams_that_stood_still_are_named_once_all_is_answered(user: User) -> None:
+    newest = Newest("e", {"quotes": {"A": 3, "B": 7}})
+    user.hear(quote(1))
+    assert user.own.silent(newest) is None  # the snapshot has not come
+    user.hear(Snapshot("A", {"quotes": 1}))
+    assert user.own.silent(newest) == ["quotes A at seq 1, where the feed was at 3"]
+    user.hear(quote(2), quote(3), quote(4))
+    assert user.own.silent(newest) == []
+    assert user.own.silent(newest._replace(epoch="f", seqs={"quotes": {"A": 99}})) == []
 
 
 def test_what_a_user_provokes_is_no_fault() -> None:

@@ -86,7 +86,7 @@ def test_equal_counts_agree_and_say_what_the_server_took() -> None:
         (AFTER._replace(bytes_out=155_000), "bytes: the server counted 145,000, its users 100,000"),
         (AFTER._replace(bytes_out=108_000), "bytes: the server counted 98,000, its users 100,000"),
         (AFTER._replace(ticks_out=2_000), "ticks: the server counted 1,500, its users 1,000"),
-        (AFTER._replace(conflated=50), "conflated: the server counted 45, its users 0"),
+        (AFTER._replace(conflated=505), "conflated: the server counted 500, its users 0"),
         (
             AFTER._replace(closes={1000: 19, 4001: 9}),
             "closes with 4001: the server counted 9, its users 0",

@@ -11,7 +11,7 @@ def quote(ts_out: int) -> Tick:
 
 def counted(ticks: int) -> Tally:
     tally = Tally()
-    tally.arrived([quote(100)] * ticks, 1_100, TICK_LATENCY, 10_000)
+    tally.arrived([quote(100)] * ticks, 1_100, TICK_LATENCY, delayed_ns=10_000)
     tally.fault("gap", ticks, f"after {ticks}")
     tally.loads["worker 0"] = Load(wall_s=1.0, steady_ticks=ticks, steady_s=1.0)
     return tally
@@ -19,7 +19,9 @@ def counted(ticks: int) -> Tally:
 
 def test_ticks_of_one_burst_are_counted_by_their_own_latency() -> None:
     tally = Tally()
-    tally.arrived([quote(100), quote(100), quote(1_000), quote(100)], 1_100, TICK_LATENCY, 500)
+    tally.arrived(
+        [quote(100), quote(100), quote(1_000), quote(100)], 1_100, TICK_LATENCY, delayed_ns=500
+    )
     buckets = list(tally.histogram(TICK_LATENCY).buckets())
     assert [bucket.times for bucket in buckets] == [1, 3]
     assert tally.faults == {"delayed": 3}
