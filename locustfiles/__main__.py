@@ -70,7 +70,7 @@ def feed(options: argparse.Namespace) -> Iterator[str]:
     command = [sys.executable, "-m", "feed", "serve", "--port", "0", "--log-level", "warning"]
     command += ["--simulate", str(options.symbols), "--rate", str(options.rate)]
     process = subprocess.Popen(
-        [*command, "--anonymous-publish", "*"],
+        [*command, "--anonymous-publish", "*", "--anonymous-admin"],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -103,6 +103,8 @@ def locust(
         port = str(free_port())
         command += ["--processes", str(options.processes)]
         command += ["--master-bind-port", port, "--master-port", port]
+    if scenario == "market_open":
+        command += ["--drive-sources", "yes"]
     return subprocess.run(
         [*command, *options.locust], stdout=subprocess.PIPE, text=True, cwd=HERE.parent, check=False
     )

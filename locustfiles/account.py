@@ -19,21 +19,19 @@ from feed.client.events import (
     Skipped,
     Snapshot,
 )
+from feed.client.line import STALE_HEARTBEATS
 from feed.client.publishing import commands
 from feed.clock import Clock
-from feed.protocol.messages import Command, Publish, Published, Subscribe, Subscribed, Unsubscribe
+from feed.protocol.messages import Command, Publish, Published, Subscribed, Unsubscribe
 from feed.protocol.newticks import AnyNewTick
 from feed.ticks import Tick
+from locustfiles.awaited import Awaited
 from locustfiles.clock_offset import ClockOffset
 from locustfiles.contract import Newest, Repeat, pretext, silent
 from locustfiles.options import Options
 from locustfiles.tally import INTER_ARRIVAL, RESUMED_AGE, Tally
 
-STALE_HEARTBEATS: Final = 3
 FOR_EVER_NS: Final = 2**63
-
-Due = set[tuple[str, str]]
-"""What is to come before a user is up to date: `("", symbol)` for a snapshot, else a resume."""
 
 
 class Account:
@@ -70,17 +68,15 @@ class Account:
         self._figure = figure
         self._expected = expected
         self._done = done
-        self._due_name = ""
-        self._due_since_s = self._greeted_s = 0.0
+        self._awaited = Awaited(clock, done)
+        self._greeted_s = 0.0
         patient = "delayed" in expected
         self._delayed_ns = FOR_EVER_NS if patient else int(options.delayed_ms * 1e6)
         self._audit = Audit((), options.channels)
-        self._due: Due = set()
         self._changes: list[Change] = []
         self._publishes = False
         self._repeats: list[Repeat] = []
         self._renumbered = False
-        self._resuming = False
         self._now_ns = 0
         self._arrived_ns = 0
         self._beats = 0
@@ -94,31 +90,21 @@ class Account:
 
     def await_all(self, name: str) -> None:
         """Take the time from now on until the last snapshot or resume has come that will be due."""
-        self._due_name, self._due_since_s = name, self._clock.monotonic_s()
+        self._awaited.begin(name)
 
     def returning(self, token: str | None) -> list[Command]:
         """Give what a new connection is told after its welcome."""
         self._greeted_s = self._clock.monotonic_s()
         commands = self.conversation.open(token)
-        positions = self.conversation.ledger.positions()
-        self._due = {
-            (channel, symbol)
-            for command in commands
-            if isinstance(command, Subscribe) and command.resume is not None
-            for channel in command.channels
-            for symbol in command.symbols
-            if symbol in positions.get(channel, {})
-        }
-        self._resuming = bool(self._due)
+        self._awaited.resumes(commands, self.conversation.ledger.positions())
         return commands
 
     def subscribe(self, symbols: list[str], due: Iterable[str]) -> list[Change]:
         """Give the commands that ask for more; `due` are the symbols whose snapshots will come."""
         self.symbols += symbols
         self._audit.ask(self.symbols, self._options.channels)
-        self._due = {("", symbol) for symbol in due}
-        self._resuming = False
-        terms = self._options.terms._replace(snapshot=bool(self._due))
+        self._awaited.snapshots(due)
+        terms = self._options.terms._replace(snapshot=bool(self._awaited))
         self._changes = self.conversation.subscribe(symbols, self._options.channels, terms)
         return self._changes
 
@@ -167,7 +153,7 @@ class Account:
             MessageError: a message is not of the protocol.
         """
         self._now_ns = arrived_ns
-        resuming = self._resuming  # what was read may hold the end of it
+        resuming = self._awaited.resuming  # what was read may hold the end of it
         ticks = self.conversation.take(messages)
         if self._repeats:
             self._repeated(ticks)
@@ -195,7 +181,7 @@ class Account:
         """
         if self._renumbered:
             return []
-        if self._due or None in [self.conversation.answer(own) for own in self._changes]:
+        if self._awaited or None in [self.conversation.answer(own) for own in self._changes]:
             return None
         return [*silent(newest, self.conversation.ledger, self.conversation.subscriptions)]
 
@@ -229,7 +215,7 @@ class Account:
             case Skipped():
                 self._skipped(event)
             case Snapshot():
-                self._came(("", event.symbol))
+                self._awaited.came("", event.symbol)
             case Resumed():
                 self._resumed(event)
             case Pong(ts_out=ts_out, id=int(sent_ns)):
@@ -262,14 +248,7 @@ class Account:
     def _resumed(self, event: Resumed) -> None:
         if event.complete:
             self._tally.resumed += event.to_seq - event.from_seq + 1
-        self._came((event.channel, event.symbol))
-
-    def _came(self, item: tuple[str, str]) -> None:
-        if item in self._due:
-            self._due.remove(item)
-            if not self._due:
-                self._resuming = False
-                self._done(self._due_name, self._clock.monotonic_s() - self._due_since_s)
+        self._awaited.came(event.channel, event.symbol)
 
     def _foreign(self) -> None:
         count, self._audit.foreign = self._audit.foreign, 0

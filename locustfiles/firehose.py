@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from locust import constant, events, task
+from locust import events
 
-from locustfiles.common import FeedUser
+from locustfiles.listener import Listener
 from locustfiles.run import RUN
 
 
@@ -16,17 +16,12 @@ def declare(parser: Any) -> None:
     parser.add_argument("--patterns", default="*", metavar="LIST", help="what each user takes")
 
 
-class Firehose(FeedUser):
+class Firehose(Listener):
     """Takes whatever comes, and asks for nothing more."""
 
-    wait_time = constant(1)
     read_bytes = 128 * 1024
 
     def on_start(self) -> None:
         """Take everything."""
         self.connect()
         self.subscribe(str(RUN.given["patterns"]).split(","))
-
-    @task
-    def listen(self) -> None:
-        """Leave it all to the reader."""

@@ -10,11 +10,13 @@ import random
 import time
 from typing import Any
 
-from locust import constant, events, task
+from locust import events, task
 
 from feed.protocol.newticks import NewQuote
 from feed.ticks import Tick
+from locustfiles import listener
 from locustfiles.common import FeedUser
+from locustfiles.listener import Listener
 from locustfiles.run import RUN
 from locustfiles.tally import END_TO_END
 
@@ -32,8 +34,7 @@ def declare(parser: Any) -> None:
 @events.test_start.add_listener
 def share(environment: Any, **_: Any) -> None:
     """Make as many users publishers as was asked for."""
-    publishers = float(RUN.given["publisher_share"])
-    Publisher.weight, Subscriber.weight = round(1000 * publishers), round(1000 * (1 - publishers))
+    listener.share(float(RUN.given["publisher_share"]), Publisher, Subscriber)
 
 
 class Publisher(FeedUser):
@@ -59,19 +60,8 @@ class Publisher(FeedUser):
         self.publish([NewQuote(name, bid, bid + 0.01, 100, 100, now_ns) for name in names])
 
 
-class Subscriber(FeedUser):
+class Subscriber(Listener):
     """Somebody who wants to know them."""
-
-    wait_time = constant(1)
-
-    def on_start(self) -> None:
-        """Take a watchlist."""
-        self.connect()
-        self.subscribe(RUN.draw(self.options.symbols_per_user))
-
-    @task
-    def listen(self) -> None:
-        """Leave it all to the reader."""
 
     def after_read(self, ticks: list[Tick], count: int, arrived_ns: int) -> None:
         """Count how old the ticks are, by the publishers' clock."""

@@ -10,10 +10,11 @@ import time
 from typing import Any, Final
 
 import gevent
-from locust import constant, events, task
+from locust import events
 
 from feed.ticks import Tick
-from locustfiles.common import FeedUser
+from locustfiles import listener
+from locustfiles.listener import Listener
 from locustfiles.run import RUN
 
 LEARN_S: Final = 2.0
@@ -32,26 +33,14 @@ def declare(parser: Any) -> None:
 @events.test_start.add_listener
 def share(environment: Any, **_: Any) -> None:
     """Make as many users slow as was asked for."""
-    slow = float(RUN.given["slow_share"])
-    Slow.weight, Bystander.weight = round(1000 * slow), round(1000 * (1 - slow))
+    listener.share(float(RUN.given["slow_share"]), Slow, Bystander)
 
 
-class Bystander(FeedUser):
+class Bystander(Listener):
     """Somebody who reads as fast as ticks come."""
 
-    wait_time = constant(1)
 
-    def on_start(self) -> None:
-        """Take a watchlist."""
-        self.connect()
-        self.subscribe(RUN.draw(self.options.symbols_per_user))
-
-    @task
-    def listen(self) -> None:
-        """Leave it all to the reader."""
-
-
-class Slow(Bystander):
+class Slow(Listener):
     """Somebody who does not keep up, after having kept up for a while."""
 
     figure = "slow tick latency"

@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Final
 
-from feed.client.frames import Frame, FrameReader, client_close, client_frame
+from feed.client.frames import client_close, client_frame
 from feed.client.handshake import (
     HEAD_LIMIT_BYTES,
     Address,
@@ -25,9 +25,10 @@ from feed.client.handshake import (
     new_key,
     request,
 )
-from feed.client.transport import MAX_MESSAGE_BYTES, Disconnected, reason_of
+from feed.client.inbox import End, Inbox
+from feed.client.transport import Disconnected, reason_of
 from feed.codes import CloseCode
-from feed.protocol.frames import FrameError, Opcode, read_close
+from feed.protocol.frames import Opcode
 
 READ_BYTES: Final = 16 * 1024
 """What one user's buffer takes: 2,000 of them take 32 MB."""
@@ -36,7 +37,6 @@ OPEN_LIMIT_S: Final = 10.0
 ABNORMAL: Final = 1006
 """What a connection ends with that ends without a close."""
 
-_CLOSE: Final = int(Opcode.CLOSE)
 _SO_TIMESTAMPNS: Final = 35
 """Of <asm-generic/socket.h>; Python has no name for it."""
 
@@ -58,9 +58,7 @@ class Wire:
 
     __slots__ = (
         "_count",
-        "_ended",
-        "_messages",
-        "_reader",
+        "_inbox",
         "_socket",
         "_stamped",
         "aborted",
@@ -71,16 +69,13 @@ class Wire:
 
     def __init__(self, sock: socket.socket, early: bytes, read_bytes: int = READ_BYTES) -> None:
         self._socket = sock
-        self._reader = FrameReader(limit_bytes=MAX_MESSAGE_BYTES, read_bytes=read_bytes)
-        self._messages: list[str | bytes] = []
-        self._ended: Disconnected | FrameError | None = None
+        self._inbox = Inbox(early, read_bytes=read_bytes)
         self.aborted = False
         self._count = len(early)
         self.read_ns = self.arrived_ns = time.time_ns()
         self.full = False
         self._stamped = _stamp(sock)
-        self._reader.room()[: len(early)] = early
-        self._take(len(early))
+        self._answer(len(early))
 
     def receive(self) -> list[str | bytes]:
         """Wait for bytes and give the messages that are whole by then, perhaps none.
@@ -89,12 +84,12 @@ class Wire:
             Disconnected: after the last message before the end.
             FrameError: after the last message before a frame that is none.
         """
-        if not self._messages and self._ended is None:
+        inbox = self._inbox
+        if not inbox.messages and inbox.end is None:
             self._read()
-        if not self._messages and self._ended is not None:
-            raise self._ended
-        messages, self._messages = self._messages, []
-        return messages
+        if not inbox.messages and inbox.end is not None:
+            raise inbox.end.error or Disconnected(inbox.end.code, inbox.end.reason)
+        return inbox.take()
 
     def taken(self) -> int:
         """Give how many bytes were read since the last call, without the handshake's."""
@@ -102,7 +97,7 @@ class Wire:
         return count
 
     def _read(self) -> None:
-        room = self._reader.room()
+        room = self._inbox.room()
         stamps: list[tuple[int, int, bytes]] = []
         try:
             if self._stamped:
@@ -110,36 +105,21 @@ class Wire:
             else:
                 count = self._socket.recv_into(room)
         except OSError as error:
-            self._ended = Disconnected(ABNORMAL, error.strerror or str(error))
+            self._inbox.end = End(ABNORMAL, error.strerror or str(error))
             return
         self.read_ns = self.arrived_ns = time.time_ns()
         if stamps:
             seconds, nanoseconds = _STAMP.unpack(stamps[0][2])
             self.arrived_ns = seconds * 1_000_000_000 + nanoseconds
         if count == 0:
-            self._ended = Disconnected(ABNORMAL, "it ended without a close")
+            self._inbox.end = End(ABNORMAL, "it ended without a close")
         self._count += count
         self.full = count == len(room)
-        self._take(count)
+        self._answer(count)
 
-    def _take(self, count: int) -> None:
-        frames: list[Frame] = []
-        try:
-            self._reader.take(count, frames)
-        except FrameError as error:
-            self._ended = error
-        for opcode, body in frames:
-            if opcode < _CLOSE:
-                self._messages.append(body)
-                continue
-            assert isinstance(body, bytes)
-            if opcode == Opcode.PING:
-                self._write(client_frame(Opcode.PONG, body))
-            elif opcode == Opcode.CLOSE:  # nothing after it counts
-                code, reason = read_close(body)
-                self._ended = Disconnected(code, reason)
-                self._write(client_close(code))
-                return
+    def _answer(self, count: int) -> None:
+        for frame in self._inbox.add(count):
+            self._write(frame)
 
     def send(self, message: bytes) -> None:
         """Send a text message; a connection that is gone says so when it is read."""

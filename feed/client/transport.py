@@ -15,7 +15,7 @@ import socket
 import ssl
 from typing import Final, Protocol
 
-from feed.client.frames import Frame, FrameReader, client_close, client_frame
+from feed.client.frames import client_close, client_frame
 from feed.client.handshake import (
     HEAD_LIMIT_BYTES,
     Address,
@@ -25,16 +25,13 @@ from feed.client.handshake import (
     new_key,
     request,
 )
+from feed.client.inbox import Inbox
 from feed.codes import CloseCode
 from feed.errors import ConnectionFailed
-from feed.protocol.frames import FrameError, Opcode, read_close
-
-MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
-"""The largest message taken: batches stay below 256 KiB, but an ack grows with its set."""
+from feed.protocol.frames import Opcode
 
 CLOSE_TIMEOUT_S: Final = 1.0
 _BACKLOG_BYTES: Final = 64 * 1024
-_CLOSE: Final = int(Opcode.CLOSE)
 _ABNORMAL: Final = 1006
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 
@@ -83,8 +80,7 @@ class Socket(asyncio.BufferedProtocol):
         self._key = new_key()
         self._head = bytearray(HEAD_LIMIT_BYTES)
         self._head_end = 0
-        self._reader: FrameReader | None = None
-        self._messages: list[str | bytes] = []
+        self._inbox: Inbox | None = None
         self._ended: Disconnected | None = None
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
@@ -94,15 +90,15 @@ class Socket(asyncio.BufferedProtocol):
         self._tcp.write(request(self._address, self._key))
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        if self._reader is None:
+        if self._inbox is None:
             return memoryview(self._head)[self._head_end :]
-        return self._reader.room()
+        return self._inbox.room()
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._reader is None:
+        if self._inbox is None:
             self._read_head(nbytes)
         elif self._ended is None:
-            self._read_frames(nbytes)
+            self._read_frames(self._inbox, nbytes)
 
     def abort(self) -> None:
         """Drop the socket at once."""
@@ -125,9 +121,8 @@ class Socket(asyncio.BufferedProtocol):
             self._tcp.abort()
         else:
             self._open(None)
-            self._reader = FrameReader(limit_bytes=MAX_MESSAGE_BYTES)
-            self._reader.room()[: len(early)] = early
-            self._read_frames(len(early))
+            self._inbox = Inbox(early)
+            self._read_frames(self._inbox, len(early))
 
     def _open(self, error: Exception | None) -> None:
         if self.opened.done():
@@ -137,40 +132,20 @@ class Socket(asyncio.BufferedProtocol):
         else:
             self.opened.set_exception(error)
 
-    def _read_frames(self, count: int) -> None:
-        assert self._reader is not None
-        behind = bool(self._messages)
-        arrived: list[Frame] = []
-        try:
-            try:
-                self._reader.take(count, arrived)
-            finally:
-                self._sort(arrived)
-        except FrameError as error:
-            self._finish(error.close_code, str(error))
+    def _read_frames(self, inbox: Inbox, count: int) -> None:
+        behind = bool(inbox.messages)
+        answers = inbox.add(count)
+        if inbox.end is not None:
+            self._end(inbox.end.code, inbox.end.reason)
+            self._tcp.write(b"".join(answers))
+            self._tcp.close()
+        elif answers and self._tcp.get_write_buffer_size() < _BACKLOG_BYTES:
+            self._tcp.write(b"".join(answers))
         if behind and not self._paused:
             self._paused = True
             self._tcp.pause_reading()
-        if self._messages:
+        if inbox.messages:
             self._wake()
-
-    def _sort(self, arrived: list[Frame]) -> None:
-        """Keep the messages, answer the control frames; after a close frame nothing counts."""
-        for opcode, body in arrived:
-            if opcode < _CLOSE:
-                self._messages.append(body)
-                continue
-            assert isinstance(body, bytes)
-            if opcode == Opcode.CLOSE:
-                return self._finish(*read_close(body))
-            if opcode == Opcode.PING and self._tcp.get_write_buffer_size() < _BACKLOG_BYTES:
-                self._tcp.write(client_frame(Opcode.PONG, body))
-
-    def _finish(self, code: int, reason: str) -> None:
-        """Send a close frame of this code, and close."""
-        self._end(code, reason)
-        self._tcp.write(client_close(code))
-        self._tcp.close()
 
     def _end(self, code: int, reason: str) -> None:
         if self._ended is None:
@@ -182,15 +157,14 @@ class Socket(asyncio.BufferedProtocol):
             self._waiter.set_result(None)
 
     async def receive(self, timeout_s: float | None) -> list[str | bytes]:
-        while not self._messages:
+        while self._inbox is None or not self._inbox.messages:
             if self._ended is not None:
                 raise Disconnected(self._ended.code, self._ended.reason)
             self._resume()
             self._waiter = asyncio.get_running_loop().create_future()
             async with asyncio.timeout(timeout_s):
                 await self._waiter
-        messages, self._messages = self._messages, []
-        return messages
+        return self._inbox.take()
 
     def _resume(self) -> None:
         if self._paused:
@@ -205,7 +179,8 @@ class Socket(asyncio.BufferedProtocol):
         if self._ended is None:
             self._tcp.write(client_close(code, reason))
             self._end(code, reason)
-            self._messages.clear()
+            if self._inbox is not None:
+                self._inbox.messages.clear()
             self._resume()
         try:
             await asyncio.wait((self._lost,), timeout=CLOSE_TIMEOUT_S)

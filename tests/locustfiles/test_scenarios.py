@@ -14,6 +14,8 @@ from tests.locustfiles.running import LIMIT_S, Done, Running, locust
 CALM = ("--delayed-ms", "60000", "--max-p99-ms", "60000")
 """Nothing that a busy machine could miss."""
 
+DRIVEN = ("--drive-sources", "yes")
+
 RUNS: dict[str, tuple[str, ...]] = {
     "watchlists": ("--acts-per-s", "2", "--away-s", "0.1", "--symbols-per-user", "5"),
     "firehose": ("--patterns", "S0*", "--batch", "yes", "--processes", "2"),
@@ -21,9 +23,9 @@ RUNS: dict[str, tuple[str, ...]] = {
     "reconnect_storm": ("--storm-every-s", "1.5", "--max-recovery-s", "30"),
     "publishers": ("--publisher-share", "0.5"),
     "churn": ("--churn-per-s", "5", "--universe", "8", "--symbols-per-user", "5"),
-    "market_open": ("--channels", "quotes", "--delivery", "latest", "-t", "9s"),
+    "market_open": ("--channels", "quotes", "--delivery", "latest", "-t", "9s", *DRIVEN),
 }
-FEED = ("--simulate", "20", "--rate", "500", "--anonymous-publish", "*")
+FEED = ("--simulate", "20", "--rate", "500", "--anonymous-publish", "*", "--anonymous-admin")
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +109,15 @@ def test_a_threshold_that_is_missed_fails_a_run(tmp_path: Path) -> None:
         "above --max-p99-ms 0.001",
         "below --min-ticks-per-s 1e+09",
     ]
+
+
+def test_sources_that_are_not_ours_to_drive_fail_a_run(tmp_path: Path) -> None:
+    with serving(tmp_path, "--simulate", "20", "--rate", "500") as feed:
+        done = locust("market_open", feed.url, tmp_path, *CALM, *DRIVEN, "-t", "3s")
+    assert done.code == 1
+    (bad,) = done.verdict
+    assert " refused: " in bad
+    assert "none of the 1 sources" in bad
 
 
 def test_a_feed_that_is_not_there_fails_a_run_at_once(tmp_path: Path) -> None:
