@@ -53,6 +53,8 @@ class Run:
         self.most_users = 0
         self.offset = ClockOffset()
         self.watch = Watch()
+        self._steady = False
+        self._kept = True
         self._popularity: Popularity | None = None
 
     def begin(self, given: Mapping[str, Any]) -> None:
@@ -69,6 +71,8 @@ class Run:
         self.most_users = 0
         self.offset = ClockOffset()
         self.watch = Watch()
+        self._steady = False
+        self._kept = not given.get("reset_stats")
         self._popularity = None
 
     def account(
@@ -103,8 +107,12 @@ class Run:
         before_s = self.watch.wall_s
         load = self.watch.take()
         recent = self.tally.take()
-        if self.spawned and not self.beginners:
+        was_steady, self._steady = self._steady, self.spawned and not self.beginners
+        if was_steady:
             load.steady_ticks, load.steady_s = recent.ticks, self.watch.wall_s - before_s
+            self._kept = True
+        if not self._kept:
+            recent.histograms.clear()
         load.offset = str(self.offset)
         recent.loads[name] = load
         self.total.merge(recent)

@@ -88,7 +88,7 @@ class Wiring:
         runner = environment.runner
         gevent.spawn(runner.quit if environment.parsed_options.headless else runner.stop)
         if not environment.parsed_options.headless:
-            self.quit()
+            self._tell()
 
     def _universe(self, environment: Any) -> list[str]:
         named, token = RUN.options.universe, RUN.options.token
@@ -191,8 +191,8 @@ class Wiring:
             self._judge(environment)
 
     def _leave(self, environment: Any) -> None:
-        self._count(environment)
         RUN.spawned = False
+        self._count(environment)
         RUN.newest = self._newest(environment)
         leaving = Group()
         for user in list(RUN.users):
@@ -221,7 +221,7 @@ class Wiring:
             report.write(RUN.total, RUN.most_users, served, given.csv_prefix)
             gevent.sleep(1.5 * CSV_STATS_INTERVAL_SEC)  # Locust writes its own now and then
         if not given.headless:
-            self.quit()
+            self._tell()
 
     def quitting(self, environment: Any, **_: Any) -> None:
         """Judge a run that is cut short; a worker leaves that to its master."""
@@ -231,6 +231,12 @@ class Wiring:
         elif environment.process_exit_code is None and environment.parsed_options.headless:
             self._lines = ["bad: nothing was measured: the run was over before it began"]
             environment.process_exit_code = 1
+
+    def _tell(self) -> None:
+        """Tell the verdict in the log, which the web UI shows."""
+        for line in self._lines:
+            log.info(line)
+        self._lines = []
 
     def quit(self, **_: Any) -> None:
         """Print the verdict, after all that Locust prints."""

@@ -113,7 +113,7 @@ def test_a_threshold_that_is_missed_fails_a_run(tmp_path: Path) -> None:
 
 def test_sources_that_are_not_ours_to_drive_fail_a_run(tmp_path: Path) -> None:
     with serving(tmp_path, "--simulate", "20", "--rate", "500") as feed:
-        done = locust("market_open", feed.url, tmp_path, *CALM, *DRIVEN, "-t", "3s")
+        done = locust("market_open", feed.url, tmp_path, *CALM, *DRIVEN, "-t", "8s")
     assert done.code == 1
     (bad,) = done.verdict
     assert " refused: " in bad

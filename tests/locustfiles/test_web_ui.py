@@ -24,6 +24,11 @@ def get(url: str, **form: object) -> str:
         return str(answer.read().decode())
 
 
+def logs(url: str) -> str:
+    """Give what the tab with the log shows, once a run was judged."""
+    return str(wait_for(lambda: "every seq" in (text := get(f"{url}/logs")) and text, "a verdict"))
+
+
 def up(url: str) -> str:
     try:
         return get(url)
@@ -54,9 +59,9 @@ def test_options_are_in_the_form_and_a_run_of_it_is_judged(tmp_path: Path) -> No
             names = {row["name"] for row in json.loads(get(requests))["stats"]}
             assert {"connect", "subscribe", "snapshot", "inter-arrival"} <= names
             get(f"{url}/stop", now="yes")
+            assert "good: every seq is accounted for, and every threshold is kept" in logs(url)
             process.send_signal(signal.SIGTERM)
-            out, _ = process.communicate(timeout=LIMIT_S)
+            process.communicate(timeout=LIMIT_S)
         finally:
             process.kill()
-    assert "good: every seq is accounted for, and every threshold is kept" in out
     assert process.returncode == 0

@@ -1,0 +1,117 @@
+"""Locust's figures beside those of benchmarks/client.c, a load client that shares no line with it.
+
+`python -m locustfiles.agreement` takes six minutes, and is worth what the machine was worth then.
+
+Both take the same load from the same feed, each alone, one after the other, and then both at once.
+The other client knows when it read a tick, not when it arrived, and has little else to do: what it
+says should lie between Locust's `tick latency` and `tick latency as read`, or within 10 % of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.build import client_command
+from locustfiles.__main__ import arguments, counts, feed, locust, percentiles
+
+SYMBOLS: Final = 40
+"""Few, as some tick more often than others: with half of them each user has about the same."""
+
+PER_USER: Final = 20
+WARM_S: Final = 4
+LOADS: Final = (
+    ("watchlists", 50, 500, ("--acts-per-s", "0.0001")),
+    ("watchlists", 500, 40, ("--acts-per-s", "0.0001")),
+    ("firehose", 10, 1000, ()),
+    ("firehose", 10, 4000, ()),
+)
+"""Scenario, users, ticks/s that the feed publishes, options of the scenario."""
+
+
+class Figures(NamedTuple):
+    """What one client measured; latencies in ms."""
+
+    ticks_per_s: float
+    p50: float
+    p99: float
+    read_p50: float
+    read_p99: float
+
+
+def main() -> None:
+    """Measure, and print one table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m locustfiles.agreement", description=__doc__.partition("\n\n")[0]
+    )
+    parser.add_argument("--rounds", type=int, default=3, metavar="N")
+    parser.add_argument("--seconds", type=int, default=10, metavar="S", help="of each run")
+    given = parser.parse_args()
+    head = ("users", "", "ticks/s", "p50 ms", "p99 ms", "as read: p50", "p99")
+    table = Table(*head, title=f"medians of {given.rounds} rounds, load {os.getloadavg()[0]:.1f}")
+    for load in LOADS:
+        for name, figures in compare(*load, rounds=given.rounds, seconds=given.seconds).items():
+            cells = [f"{own:,.2f}" if own < 100 else f"{own:,.0f}" for own in _medians(figures)]
+            table.add_row(f"{load[1]} {load[0]}, {load[2]}/s", name, *cells)
+        table.add_section()
+    Console(width=120).print(table)
+
+
+def compare(
+    scenario: str, users: int, rate: int, extra: tuple[str, ...], *, rounds: int, seconds: int
+) -> dict[str, list[Figures]]:
+    """Let both clients take the same load, alone and together, again and again."""
+    words = ["--scenario", scenario, "--users", str(users), "--rate", str(rate)]
+    words += ["--symbols", str(SYMBOLS), "--minutes", str((seconds + WARM_S) / 60), "--"]
+    words += ["--reset-stats", "--spawn-rate", str(users), "--zipf", "0", *extra]
+    options = arguments(words)
+    found: dict[str, list[Figures]] = {}
+    with feed(options) as url, ThreadPoolExecutor(1) as pool:
+        for _ in range(rounds):
+            found.setdefault("Locust alone", []).append(_locust(scenario, url, options))
+            found.setdefault("the other alone", []).append(_other(scenario, url, users, seconds))
+            other = pool.submit(_other, scenario, url, users, seconds)
+            found.setdefault("Locust beside it", []).append(_locust(scenario, url, options))
+            found.setdefault("the other beside it", []).append(other.result())
+    return found
+
+
+def _locust(scenario: str, url: str, options: argparse.Namespace) -> Figures:
+    done = locust(scenario, url, options)
+    if done.returncode:
+        sys.exit(done.stdout)
+    own = percentiles(scenario)
+    latency, as_read = own["tick latency"], own["tick latency as read"]
+    rate = counts(scenario)["ticks_per_s"]
+    return Figures(rate, latency["p50_ms"], latency["p99_ms"], as_read["p50_ms"], as_read["p99_ms"])
+
+
+def _other(scenario: str, url: str, users: int, seconds: int) -> Figures:
+    command = [*client_command(), "--port", str(urlsplit(url).port), "--clients", str(users)]
+    command += ["--symbols", str(SYMBOLS), "--per", str(PER_USER), "--channels", "quotes,trades"]
+    command += ["--wildcard", str(int(scenario == "firehose")), "--snapshot", "1"]
+    command += ["--warm-s", str(WARM_S), "--measure-s", str(seconds)]
+    own = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    faults = {name: own[name] for name in ("holes", "duplicates", "errors", "lost") if own[name]}
+    if faults:
+        sys.exit(f"the other client found {faults}")
+    p50, p99 = own["p50_us"] / 1e3, own["p99_us"] / 1e3
+    return Figures(own["ticks_per_s"], float("nan"), float("nan"), p50, p99)
+
+
+def _medians(figures: list[Figures]) -> list[float]:
+    return [median(column) for column in zip(*figures, strict=True)]
+
+
+if __name__ == "__main__":
+    main()
