@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import free_port
+from locustfiles import options
 
 HERE: Final = Path(__file__).resolve().parent
 RESULTS: Final = HERE.parent / "build" / "load"
@@ -33,14 +34,14 @@ STOP_LIMIT_S: Final = 40.0
 
 def main() -> int:
     """Run what was asked for; gives 1 when any run was bad."""
-    options = arguments()
-    scenarios = options.scenario or SCENARIOS
+    given = arguments()
+    scenarios = given.scenario or SCENARIOS
     head = ("scenario", "users", "ticks/s", "p50 ms", "p99 ms", "CPU Locust, feed", "verdict")
     table = Table(*head)
     codes = []
-    with feed(options) as url:
+    with feed(given) as url:
         for scenario in scenarios:
-            done = locust(scenario, url, options)
+            done = locust(scenario, url, given)
             codes.append(done.returncode)
             print(done.stdout)
             table.add_row(*row(scenario, done))
@@ -52,23 +53,44 @@ def main() -> int:
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read what `make load` passes on."""
-    parser = argparse.ArgumentParser(prog="python -m locustfiles", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m locustfiles",
+        usage="%(prog)s [option ...] [-- option of a scenario, or of Locust ...]",
+        description=__doc__,
+        epilog=_scenario_options(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     option = parser.add_argument
-    option("--scenario", action="append", choices=SCENARIOS, help="one of them (default: all)")
-    option("--users", type=int, default=50, metavar="N")
-    option("--minutes", type=float, default=0.2, metavar="N", help="of each scenario")
-    option("--rate", type=float, default=250.0, metavar="N", help="ticks/s that the feed publishes")
-    option("--symbols", type=int, default=500, metavar="N")
-    option("--processes", type=int, default=1, metavar="N", help="load generators")
-    option("locust", nargs="*", help="after --: options for Locust, such as --max-p99-ms 50")
+    names = ", ".join(SCENARIOS)
+    option(
+        "--scenario",
+        action="append",
+        choices=SCENARIOS,
+        metavar="NAME",
+        help=f"{names} (default: each of them)",
+    )
+    option("--users", type=int, default=50, metavar="N", help="at the same time (50)")
+    option("--minutes", type=float, default=0.2, metavar="N", help="of each scenario (0.2)")
+    option("--rate", type=float, default=250.0, metavar="N", help="ticks/s of the feed (250)")
+    option("--symbols", type=int, default=500, metavar="N", help="that the feed has (500)")
+    option("--processes", type=int, default=1, metavar="N", help="load generators (1)")
+    option("locust", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args(words)
 
 
+def _scenario_options() -> str:
+    """Describe what stands after `--`; Locust's own --help comes before it reads a scenario."""
+    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, add_help=False)
+    group = parser.add_argument_group("after --, for every scenario (docs/LOAD.md has the others)")
+    options.declare(group, of_locust=False)
+    return parser.format_help().strip()
+
+
 @contextmanager
-def feed(options: argparse.Namespace) -> Iterator[str]:
+def feed(given: argparse.Namespace) -> Iterator[str]:
     """Serve a simulated market on a free port; gives the address of the stream."""
     command = [sys.executable, "-m", "feed", "serve", "--port", "0", "--log-level", "warning"]
-    command += ["--simulate", str(options.symbols), "--rate", str(options.rate)]
+    command += ["--simulate", str(given.symbols), "--rate", str(given.rate)]
     process = subprocess.Popen(
         [*command, "--anonymous-publish", "*", "--anonymous-admin"],
         stdout=subprocess.PIPE,
@@ -86,27 +108,25 @@ def feed(options: argparse.Namespace) -> Iterator[str]:
         process.wait(STOP_LIMIT_S)
 
 
-def locust(
-    scenario: str, url: str, options: argparse.Namespace
-) -> subprocess.CompletedProcess[str]:
+def locust(scenario: str, url: str, given: argparse.Namespace) -> subprocess.CompletedProcess[str]:
     """Run one scenario to its end."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     prefix = RESULTS / scenario
     for old in RESULTS.glob(f"{scenario}_*.csv"):
         old.unlink()
-    seconds = round(60 * options.minutes)
+    seconds = round(60 * given.minutes)
     command = [sys.executable, "-m", "locust", "-f", str(HERE / f"{scenario}.py"), "--headless"]
-    command += ["--host", url, "--users", str(options.users), "--run-time", f"{seconds}s"]
-    command += ["--spawn-rate", str(max(1, options.users / 5)), "--only-summary"]
+    command += ["--host", url, "--users", str(given.users), "--run-time", f"{seconds}s"]
+    command += ["--spawn-rate", str(max(1, given.users / 5)), "--only-summary"]
     command += ["--csv", str(prefix), "--html", f"{prefix}.html", "--loglevel", "WARNING"]
-    if options.processes > 1:
+    if given.processes > 1:
         port = str(free_port())
-        command += ["--processes", str(options.processes)]
+        command += ["--processes", str(given.processes)]
         command += ["--master-bind-port", port, "--master-port", port]
     if scenario == "market_open":
         command += ["--drive-sources", "yes"]
     return subprocess.run(
-        [*command, *options.locust], stdout=subprocess.PIPE, text=True, cwd=HERE.parent, check=False
+        [*command, *given.locust], stdout=subprocess.PIPE, text=True, cwd=HERE.parent, check=False
     )
 
 

@@ -54,8 +54,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m locustfiles.agreement", description=__doc__.partition("\n\n")[0]
     )
-    parser.add_argument("--rounds", type=int, default=3, metavar="N")
-    parser.add_argument("--seconds", type=int, default=10, metavar="S", help="of each run")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=int, default=10, metavar="S", help="of each run (default: %(default)s)"
+    )
     given = parser.parse_args()
     head = ("users", "", "ticks/s", "p50 ms", "p99 ms", "as read: p50", "p99")
     table = Table(*head, title=f"medians of {given.rounds} rounds, load {os.getloadavg()[0]:.1f}")

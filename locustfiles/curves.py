@@ -25,7 +25,7 @@ Point = dict[str, float | str]
 
 def main() -> None:
     """Measure, write docs/load-curves.csv, and draw."""
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(prog="python -m locustfiles.curves", description=__doc__)
     options.add_argument("--draw-only", action="store_true", help="from the CSV that is there")
     path = DOCS / "load-curves.csv"
     if not options.parse_args().draw_only:

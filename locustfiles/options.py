@@ -54,8 +54,9 @@ class Options:
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
-def declare(parser: argparse.ArgumentParser) -> None:
-    """Add the options to Locust's own."""
+def declare(parser: argparse._ActionsContainer, *, of_locust: bool = True) -> None:
+    """Add the options to a parser; only Locust's knows variables and what is secret."""
+    secret: dict[str, Any] = {"env_var": "FEED_TOKEN", "is_secret": True} if of_locust else {}
     option: Any = parser.add_argument
     option(
         "--universe",
@@ -69,7 +70,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     option("--delivery", default="adaptive", choices=get_args(Delivery), help="delivery contract")
     option("--interval-ms", type=int, default=250, metavar="MS", help="of --delivery latest")
     option("--batch", default="no", choices=("no", "yes"), help="several ticks in one message")
-    option("--token", default="", env_var="FEED_TOKEN", is_secret=True, help="who the users are")
+    option("--token", default="", help="who the users are", **secret)
     option("--delayed-ms", type=float, default=1000.0, metavar="MS", help="fault: latency above")
     option(
         "--metrics",

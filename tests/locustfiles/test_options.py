@@ -9,17 +9,9 @@ from feed.errors import SettingError
 from locustfiles import options
 
 
-class Parser(argparse.ArgumentParser):
-    """Takes what Locust's parser takes beyond argparse's own."""
-
-    def add_argument(self, *names: Any, **given: Any) -> argparse.Action:
-        given = {name: own for name, own in given.items() if name not in ("env_var", "is_secret")}
-        return super().add_argument(*names, **given)
-
-
 def parsed(*arguments: str) -> dict[str, Any]:
-    parser = Parser()
-    options.declare(parser)
+    parser = argparse.ArgumentParser()
+    options.declare(parser, of_locust=False)
     return vars(parser.parse_args(arguments))
 
 
