@@ -75,7 +75,16 @@ def compare(
     """Let both clients take the same load, alone and together, again and again."""
     words = ["--scenario", scenario, "--users", str(users), "--rate", str(rate)]
     words += ["--symbols", str(SYMBOLS), "--minutes", str((seconds + WARM_S) / 60), "--"]
-    words += ["--reset-stats", "--spawn-rate", str(users), "--zipf", "0", *extra]
+    words += [
+        "--reset-stats",
+        "--delayed-ms",
+        "60000",
+        "--spawn-rate",
+        str(users),
+        "--zipf",
+        "0",
+        *extra,
+    ]
     options = arguments(words)
     found: dict[str, list[Figures]] = {}
     with feed(options) as url, ThreadPoolExecutor(1) as pool:
