@@ -9,7 +9,7 @@ from typing import Final
 
 from locustfiles.crosscheck import Served
 from locustfiles.tally import COUNTS, Tally
-from locustfiles.verdict import Verdict
+from locustfiles.verdict import BOTTLENECK, Verdict
 
 SHARES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
 
@@ -34,7 +34,7 @@ def describe(tally: Tally, verdict: Verdict, users: int, served: Served) -> Iter
     yield served.told
     yield from (f"bad: {text}" for text in verdict.bad)
     if verdict.doubts:
-        yield "the load generator was the bottleneck: latencies and faults may be its own"
+        yield f"{BOTTLENECK}: latencies and faults may be its own"
     yield from (f"  {text}" for text in verdict.doubts)
     if verdict.good:
         yield "good: every seq is accounted for, and every threshold is kept"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from locustfiles.generator import complaints
 from locustfiles.options import Thresholds
 from locustfiles.tally import FAULTS, TICK_LATENCY, Tally
 
-RECOVERIES = ("recover", "recover by resume", "recover by snapshot")
+BOTTLENECK: Final = "the load generator was the bottleneck"
+RECOVERIES: Final = ("recover", "recover by resume", "recover by snapshot")
 
 
 class Verdict(NamedTuple):
