@@ -37,9 +37,19 @@ typedef struct { /* one row on its way */
 } Row;
 
 static const struct {
-    const char *type, *names[MOST_VALUES];
     int values;
-} kinds[] = {{"quote", {"bid", "bid_size", "ask", "ask_size"}, 4}, {"trade", {"price", "size"}, 2}};
+    Text begin, packed_begin, names[MOST_VALUES], packed_names[MOST_VALUES]; /* MessagePack puts lengths before */
+} kinds[] = {
+    {4, TEXT_OF("{\"type\":\"quote\",\"symbol\":\""), TEXT_OF("\x89\xa4type\xa5quote\xa6symbol"),
+     {TEXT_OF(",\"bid\":"), TEXT_OF(",\"bid_size\":"), TEXT_OF(",\"ask\":"), TEXT_OF(",\"ask_size\":")},
+     {TEXT_OF("\xa3" "bid"), TEXT_OF("\xa8" "bid_size"), TEXT_OF("\xa3" "ask"), TEXT_OF("\xa8" "ask_size")}},
+    {2, TEXT_OF("{\"type\":\"trade\",\"symbol\":\""), TEXT_OF("\x87\xa4type\xa5trade\xa6symbol"),
+     {TEXT_OF(",\"price\":"), TEXT_OF(",\"size\":")},
+     {TEXT_OF("\xa5price"), TEXT_OF("\xa4size")}},
+};
+
+static const Text seq = TEXT_OF("\",\"seq\":"), ts_event = TEXT_OF(",\"ts_event\":"), ts_out = TEXT_OF(",\"ts_out\":");
+static const Text packed_seq = TEXT_OF("\xa3seq"), packed_ts_event = TEXT_OF("\xa8ts_event"), packed_ts_out = TEXT_OF("\xa6ts_out");
 
 #define SYMBOL_OF(row) PyList_GET_ITEM((row)->part->symbols, code_at(&(row)->part->codes, (row)->at))
 
@@ -48,15 +58,15 @@ static int encode_row(Writer *to, const Row *row) {
     Py_ssize_t size;
     const char *symbol = text_of(SYMBOL_OF(row), &size);
     if (symbol == NULL) return -1;
-    put(to, "{\"type\":\""), put(to, kinds[kind].type), put(to, "\",\"symbol\":\"");
-    put_bytes(to, symbol, size);
-    put(to, "\",\"seq\":"), put_int(to, row->seq);
-    put(to, ",\"ts_event\":"), put_int(to, row->ts_event);
+    put(to, kinds[kind].begin), put_bytes(to, symbol, size);
+    put(to, seq), put_int(to, row->seq);
+    put(to, ts_event), put_int(to, row->ts_event);
     for (int i = 0; i < kinds[kind].values; i++) {
-        put(to, ",\""), put(to, kinds[kind].names[i]), put(to, "\":");
+        put(to, kinds[kind].names[i]);
         if (put_number(to, &row->part->values[i], row->at) < 0) return -1;
     }
-    put(to, ",\"ts_out\":"), put_int(to, row->ts_out), put(to, "}");
+    put(to, ts_out), put_int(to, row->ts_out);
+    *to->at++ = '}';
     return 0;
 }
 
@@ -65,14 +75,12 @@ static int pack_row(Writer *to, const Row *row) {
     Py_ssize_t size;
     const char *symbol = text_of(SYMBOL_OF(row), &size);
     if (symbol == NULL) return -1;
-    *to->at++ = 0x80 | (5 + kinds[kind].values);
-    pack_name(to, "type"), pack_name(to, kinds[kind].type);
-    pack_name(to, "symbol"), pack_text(to, symbol, size);
-    pack_name(to, "seq"), pack_int(to, row->seq);
-    pack_name(to, "ts_event"), pack_int(to, row->ts_event);
+    put(to, kinds[kind].packed_begin), pack_text(to, symbol, size);
+    put(to, packed_seq), pack_int(to, row->seq);
+    put(to, packed_ts_event), pack_int(to, row->ts_event);
     for (int i = 0; i < kinds[kind].values; i++)
-        pack_name(to, kinds[kind].names[i]), pack_number(to, &row->part->values[i], row->at);
-    pack_name(to, "ts_out"), pack_int(to, row->ts_out);
+        put(to, kinds[kind].packed_names[i]), pack_number(to, &row->part->values[i], row->at);
+    put(to, packed_ts_out), pack_int(to, row->ts_out);
     return 0;
 }
 

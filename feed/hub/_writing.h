@@ -45,6 +45,13 @@ static PyObject *value_at(const Column *column, Py_ssize_t row) {
 /* Writing: there is room for whatever a tick holds, as symbols and numbers have a greatest length */
 
 typedef struct {
+    const char *bytes;
+    size_t size;
+} Text;
+
+#define TEXT_OF(literal) {literal, sizeof literal - 1}
+
+typedef struct {
     uint8_t *at;
     PyObject *encode; /* feed.protocol.codec.encode, for what is rare */
 } Writer;
@@ -54,12 +61,18 @@ static void put_bytes(Writer *to, const void *bytes, size_t size) {
     to->at += size;
 }
 
-static void put(Writer *to, const char *text) { put_bytes(to, text, strlen(text)); }
+static void put(Writer *to, Text text) { put_bytes(to, text.bytes, text.size); }
+
+static const char pairs[] = /* 00 to 99: a division for two digits */
+    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+    "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
 static void put_int(Writer *to, int64_t value) {
     uint8_t digits[20], *first = digits + sizeof digits;
     uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
-    do *--first = '0' + left % 10; while (left /= 10);
+    for (; left >= 100; left /= 100) memcpy(first -= 2, pairs + 2 * (left % 100), 2);
+    if (left >= 10) memcpy(first -= 2, pairs + 2 * left, 2);
+    else *--first = '0' + left;
     if (value < 0) *to->at++ = '-';
     put_bytes(to, first, digits + sizeof digits - first);
 }
@@ -70,37 +83,39 @@ static int put_encoded(Writer *to, double value) {
     Py_XDECREF(number);
     if (text == NULL) return -1;
     int fits = PyBytes_Check(text) && PyBytes_GET_SIZE(text) < 32;
-    if (fits) put(to, PyBytes_AS_STRING(text));
+    if (fits) put_bytes(to, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text));
     else PyErr_SetString(PyExc_ValueError, "a number must be encoded as a few bytes");
     Py_DECREF(text);
     return fits ? 0 : -1;
 }
 
+/* Write a number with so many places at most, if that gives it back; both are constants where it is called. */
+static inline int put_scaled(Writer *to, double value, int64_t scale, int places) {
+    double scaled = value * scale + 0.5;
+    int64_t whole = scaled < 1e15 ? (int64_t)scaled : -1;
+    if (whole < 0 || (double)whole / scale != value) return 0;
+    int64_t rest = whole % scale;
+    put_int(to, whole / scale);
+    *to->at++ = '.';
+    for (int place = places; place--; rest /= 10) to->at[place] = '0' + rest % 10;
+    to->at += places > 1 && to->at[places - 1] == '0' ? places - 1 : places;
+    return 1;
+}
+
 /* A decimal of at most 15 digits that gives the number back is the shortest one that does: no two of
- * them give the same number (DBL_DIG). Most prices are one, with few places. */
+ * them give the same number (DBL_DIG). Most prices are one, with few places. Fewer places come first, and
+ * two steps at a time leave at most one zero at the end. */
 static int put_float(Writer *to, double value) {
-    static const int64_t scales[] = {1, 100, 10000, 1000000, 100000000};
-    static const int places[] = {0, 2, 4, 6, 8};
-    for (int i = 0; i < 5 && value >= 1e-3; i++) {
-        double scaled = value * scales[i] + 0.5;
-        if (scaled >= 1e15) break;
-        int64_t whole = (int64_t)scaled;
-        if ((double)whole / scales[i] != value) continue;
-        put_int(to, whole / scales[i]);
-        *to->at++ = '.';
-        int64_t rest = whole % scales[i];
-        if (rest == 0) return *to->at++ = '0', 0;
-        for (int place = places[i]; place--; rest /= 10) to->at[place] = '0' + rest % 10;
-        to->at += to->at[places[i] - 1] == '0' ? places[i] - 1 : places[i];
-        return 0;
-    }
+    if (value >= 1e-3)
+        if (put_scaled(to, value, 10, 1) || put_scaled(to, value, 100, 2) || put_scaled(to, value, 10000, 4)
+            || put_scaled(to, value, 1000000, 6) || put_scaled(to, value, 100000000, 8)) return 0;
     return put_encoded(to, value);
 }
 
 static int put_number(Writer *to, const Column *column, Py_ssize_t row) {
     if (column->type == 'd') return put_float(to, float_at(column, row));
     if (column->type) put_int(to, int_at(column, row));
-    else put(to, "null");
+    else put(to, (Text)TEXT_OF("null"));
     return 0;
 }
 
@@ -142,6 +157,4 @@ static void pack_text(Writer *to, const char *text, size_t size) {
     else pack_big_endian(to, 0xd9, size, 1);
     put_bytes(to, text, size);
 }
-
-static void pack_name(Writer *to, const char *name) { pack_text(to, name, strlen(name)); }
 #endif

@@ -79,7 +79,8 @@ class Market:
         self._beta = np.array([one.beta for one in each])
         self._own_step = np.array([one.volatility for one in each]) * per_root_ns
         self._market_step = MARKET_VOLATILITY * per_root_ns
-        self._spread_mean = np.array([one.spread for one in each])
+        self._quote_scale, self._trade_scale = _scale(QUOTE_LOTS), _scale(TRADE_LOTS)
+        self._spread_scale = _scale(np.array([one.spread for one in each]))
         self._lot = np.array([one.lot for one in each], np.int64)
 
     def blocks(self) -> Iterator[TickBlock]:
@@ -135,7 +136,7 @@ class Market:
         spread = self._spreads(codes, firsts)
         middle = self._efficient(codes, firsts, times, market_log)
         bid = np.maximum(np.rint(middle - spread / 2).astype(np.int64), 1)
-        sizes = self._geometric(QUOTE_LOTS, (2, len(codes))) * self._lot[codes]
+        sizes = self._geometric(self._quote_scale, (2, len(codes))) * self._lot[codes]
         quotes = np.vstack((bid, bid + spread, sizes))
         # Where a symbol has several quotes, numpy keeps the last.
         self._book[:, codes] = quotes
@@ -164,15 +165,18 @@ class Market:
         mixtures, J. R. Stat. Soc. B 40: it returns to its mean as AR(1) does, in whole numbers.
         """
         before = (self._book[ASK] - self._book[BID])[codes]
-        drawn = self._geometric(self._spread_mean[codes], len(codes))
+        drawn = self._geometric(self._spread_scale[codes], len(codes))
         is_new = self._random.random(len(codes)) < SPREAD_REFRESH
         is_new |= firsts & (before == 0)  # the symbol's first quote ever
         return np.where(is_new, drawn, before)[_latest(firsts | is_new)]
 
-    def _geometric(self, mean: float | Floats, shape: int | tuple[int, ...]) -> Ints:
-        """Draw 1, 2, … with the given mean, more than 1: a whole exponential is geometric."""
-        scale = -1.0 / np.log1p(-1.0 / np.asarray(mean))
-        return 1 + np.floor(self._random.standard_exponential(shape) * scale).astype(np.int64)
+    def _geometric(self, scale: Floats, shape: int | tuple[int, ...]) -> Ints:
+        """Draw 1, 2, … from a whole exponential, which is geometric; `_scale` gives the scale."""
+        drawn = self._random.standard_exponential(shape)
+        drawn *= scale
+        whole: Ints = drawn.astype(np.int64)
+        whole += 1
+        return whole
 
     def _quote_part(self, rows: Ints, codes: Ints, quotes: Ints) -> Part:
         per_unit = self._per_unit[codes]
@@ -191,7 +195,7 @@ class Market:
         bid-ask spread in an efficient market, J. Finance 39.
         """
         is_bought = self._random.random(len(codes)) < 0.5
-        wanted = self._geometric(TRADE_LOTS, len(codes)) * self._lot[codes]
+        wanted = self._geometric(self._trade_scale, len(codes)) * self._lot[codes]
         columns = {
             "price": np.where(is_bought, seen[ASK], seen[BID]) / self._per_unit[codes],
             "size": np.minimum(wanted, np.where(is_bought, seen[ASK_SIZE], seen[BID_SIZE])),
@@ -208,14 +212,22 @@ class Market:
         return Part(kind, rows, self._names, codes[back], ordered)
 
 
+def _scale(mean: float | Floats) -> Floats:
+    """Give the scale of the exponential whose whole part + 1 has a mean, which is more than 1."""
+    return np.asarray(-1.0 / np.log1p(-1.0 / np.asarray(mean)))
+
+
 def _firsts(codes: Ints) -> Flags:
     """Mark the first row of each symbol; `codes` is sorted."""
-    return np.asarray(np.diff(codes, prepend=-1) != 0)
+    firsts = np.ones(len(codes), bool)
+    np.not_equal(codes[1:], codes[:-1], out=firsts[1:])
+    return firsts
 
 
 def _latest(marks: Flags) -> Ints:
     """Give, for each row, the latest marked row up to it; the first row is marked."""
-    return np.maximum.accumulate(np.where(marks, np.arange(len(marks)), 0))
+    marked = np.flatnonzero(marks)
+    return np.repeat(marked, np.diff(marked, append=len(marks)))
 
 
 def _last_quote(codes: Ints, is_quote: Flags, symbols: int) -> Ints:
