@@ -16,7 +16,7 @@ from feed.clock import Clock
 from feed.sources.base import BURST_TICKS, Publish
 from feed.sources.controls import FOREVER_S, Controls
 from feed.tape.block import TickBlock
-from feed.tape.slices import Slices
+from feed.tape.slices import Slices, instants
 
 NS_PER_S = 1_000_000_000
 
@@ -96,7 +96,7 @@ class Pacer:
         """
         row, slices, controls = 0, Slices(block), self._controls
         # Looked through at every wake-up.
-        times = slices.ts_event if block.due is None else block.due.tolist()
+        times = instants(block.times)
         while row < len(block) and controls.target_ns is None:
             if controls.paused != self._held or controls.speed != self._speed:
                 self._follow()
@@ -136,7 +136,7 @@ class Pacer:
         passed_s = 0.0 if self._held else now_s - started_s
         return first_ns + math.floor(passed_s * self._speed * NS_PER_S)
 
-    def _rows_due(self, times: list[int], row: int) -> int:
+    def _rows_due(self, times: memoryview[int], row: int) -> int:
         if self._held:
             return min(row + self._controls.steps, len(times))
         if not self._speed:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from feed.tape.block import TickBlock
+from feed.tape.block import TickBlock, Times
 from feed.ticks import Tick
 
 AHEAD_TICKS: Final = 512
 """How many ticks are built at a time when few are asked for; it takes less than 0.2 ms."""
+
+
+def instants(times: Times) -> memoryview[int]:
+    """Give times to be looked up one by one, as ints: several times as fast as in the array."""
+    return memoryview(times)  # type: ignore[arg-type]
 
 
 class Slice:
@@ -55,7 +60,7 @@ class Slices:
 
     def __init__(self, block: TickBlock) -> None:
         self.block = block
-        self.ts_event: list[int] = block.ts_event.tolist()  # looked at by every slice
+        self.ts_event = instants(block.ts_event)
         self._row = 0
         self._built: list[Tick] = []
         self._first = 0
