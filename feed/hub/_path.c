@@ -226,7 +226,7 @@ static PyMethodDef functions[] = {
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_path", .m_size = -1, .m_methods = functions};
 
 PyMODINIT_FUNC PyInit__path(void) {
-    PyTypeObject *types[] = {&PendingType, &RowsType, &LogType, &HeldType};
+    PyTypeObject *types[] = {&PendingType, &RowsType, &LogType, &HeldType, &SumsType};
     PyObject *made = PyModule_Create(&module);
     for (size_t i = 0; made && i < sizeof types / sizeof *types; i++)
         if (PyModule_AddType(made, types[i]) < 0) Py_CLEAR(made);

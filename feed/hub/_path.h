@@ -81,6 +81,22 @@ void pending_empty(Pending *own);
 /* Send what is owed to every target; `shorts` gets those that took less. */
 int pending_send_to(Pending *own, PyObject *targets, Py_ssize_t *total, PyObject **shorts);
 
+/* What trades add up to (_sums.c) */
+
+typedef struct {
+    PyObject_HEAD
+    double open, high, low, last, notional;
+    PyObject *volume;
+    long long trades, day, ts_event;
+} Sums;
+
+extern PyTypeObject SumsType;
+
+void sums_move(Sums *own, double price);
+
+/* Count a trade; its size is a number of Python, or None. */
+int sums_add(Sums *own, double price, PyObject *size);
+
 /* The path (_path.c) */
 
 int is_stream(PyObject *stream);

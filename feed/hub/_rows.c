@@ -84,45 +84,9 @@ static int pack_row(Writer *to, const Row *row) {
     return 0;
 }
 
-/* Bars and statistics: feed.hub.tally in C */
+/* Bars and statistics */
 
-enum { HIGH, LOW, TALLY_LAST, VOLUME, NOTIONAL, COUNT };
-enum { DAY, SEEN_NS, TALLY };
-
-static const char *tally_slots[] = {"high", "low", "last", "volume", "notional", "trades", NULL};
-static const char *statistics_slots[] = {"day", "ts_event", "tally", NULL};
-static Layout tally_layout, statistics_layout;
 static const int64_t DAY_NS = 86400000000000, REWIND_NS = 1000000000;
-
-#define OF_TALLY(tally, name) SLOT(tally, &tally_layout, name)
-#define OF_STATISTICS(own, name) SLOT(own, &statistics_layout, name)
-
-static int tally_move(PyObject *tally, PyObject *price) {
-    int higher = PyObject_RichCompareBool(price, OF_TALLY(tally, HIGH), Py_GT);
-    int lower = higher ? 0 : PyObject_RichCompareBool(price, OF_TALLY(tally, LOW), Py_LT);
-    if (higher < 0 || lower < 0) return -1;
-    if (higher) Py_XSETREF(OF_TALLY(tally, HIGH), Py_NewRef(price));
-    if (lower) Py_XSETREF(OF_TALLY(tally, LOW), Py_NewRef(price));
-    Py_XSETREF(OF_TALLY(tally, TALLY_LAST), Py_NewRef(price));
-    return 0;
-}
-
-/* Add to a slot, in Python's own numbers: an int stays one. The reference to `more` is taken. */
-static int add_to(PyObject **slot, PyObject *more) {
-    PyObject *sum = more ? PyNumber_Add(*slot, more) : NULL;
-    Py_XDECREF(more);
-    if (sum == NULL) return -1;
-    Py_XSETREF(*slot, sum);
-    return 0;
-}
-
-static int tally_add(PyObject *tally, PyObject *price, PyObject *size) {
-    if (tally_move(tally, price) < 0 || add_to(&OF_TALLY(tally, COUNT), PyLong_FromLong(1)) < 0) return -1;
-    int known = PyObject_IsTrue(size);
-    if (known <= 0) return known;
-    if (add_to(&OF_TALLY(tally, VOLUME), Py_NewRef(size)) < 0) return -1;
-    return add_to(&OF_TALLY(tally, NOTIONAL), PyNumber_Multiply(price, size));
-}
 
 static int call(PyObject *own, const char *name, PyObject *args) {
     PyObject *method = args ? PyObject_GetAttrString(own, name) : NULL;
@@ -131,56 +95,46 @@ static int call(PyObject *own, const char *name, PyObject *args) {
     return done ? 0 : -1;
 }
 
-/* Give the open bar of a symbol if it has trades (or needs none), borrowed; NULL where Python must begin one. */
-static PyObject *open_bar(PyObject *seconds, PyObject *symbol, int of_trades) {
-    PyObject *bar = PyDict_GetItemWithError(seconds, symbol);
-    if (bar == NULL || !is_of(&tally_layout, bar, tally_slots)) return NULL;
-    return of_trades && PyObject_IsTrue(OF_TALLY(bar, COUNT)) != 1 ? NULL : bar;
+/* Give the sums of a symbol, borrowed; NULL where there are none, or with an exception. */
+static Sums *sums_of(PyObject *by_symbol, PyObject *symbol) {
+    PyObject *found = PyDict_GetItemWithError(by_symbol, symbol);
+    if (found == NULL || PyObject_TypeCheck(found, &SumsType)) return (Sums *)found;
+    return PyErr_SetString(PyExc_TypeError, "no sums of trades"), NULL;
 }
 
-static int count_in_bars(Rows *own, Row *row, PyObject *seconds, PyObject *price, PyObject *size) {
-    PyObject *symbol = SYMBOL_OF(row), *bar = open_bar(seconds, symbol, 1);
-    if (bar) return tally_add(bar, price, size);
-    return PyErr_Occurred() ? -1 : call(own->bars, "count_trade", Py_BuildValue("OOO", symbol, price, size));
+static int count_in_bars(Rows *own, Row *row, PyObject *seconds, double price, PyObject *size) {
+    Sums *bar = sums_of(seconds, SYMBOL_OF(row));
+    if (bar && bar->trades) return sums_add(bar, price, size);
+    return PyErr_Occurred() ? -1 : call(own->bars, "count_trade", Py_BuildValue("OdO", SYMBOL_OF(row), price, size));
 }
 
 static int64_t day_of(int64_t ns) { return ns / DAY_NS - (ns % DAY_NS < 0); }
 
-static int count_in_statistics(Rows *own, Row *row, PyObject *price, PyObject *size) {
-    PyObject *symbol = SYMBOL_OF(row), *statistics = PyDict_GetItemWithError(own->statistics, symbol);
-    if (PyErr_Occurred() || (statistics && !is_of(&statistics_layout, statistics, statistics_slots))) return -1;
-    if (statistics && PyLong_AsLongLong(OF_STATISTICS(statistics, DAY)) == day_of(row->ts_event)
-        && row->ts_event >= PyLong_AsLongLong(OF_STATISTICS(statistics, SEEN_NS)) - REWIND_NS
-        && is_of(&tally_layout, OF_STATISTICS(statistics, TALLY), tally_slots)) {
-        PyObject *ts_event = PyLong_FromLongLong(row->ts_event);
-        if (ts_event == NULL) return -1;
-        Py_XSETREF(OF_STATISTICS(statistics, SEEN_NS), ts_event);
-        return tally_add(OF_STATISTICS(statistics, TALLY), price, size);
-    }
+static int count_in_statistics(Rows *own, Row *row, double price, PyObject *size) {
+    Sums *day = sums_of(own->statistics, SYMBOL_OF(row));
+    if (day && day->day == day_of(row->ts_event) && row->ts_event >= day->ts_event - REWIND_NS)
+        return day->ts_event = row->ts_event, sums_add(day, price, size);
     if (PyErr_Occurred()) return -1;
-    return call(own->last_values, "count", Py_BuildValue("OLOO", symbol, (long long)row->ts_event, price, size));
+    return call(own->last_values, "count", Py_BuildValue("OLdO", SYMBOL_OF(row), (long long)row->ts_event, price, size));
 }
 
 static int count_trade(Rows *own, Row *row, PyObject *seconds) {
-    PyObject *price = value_at(&row->part->values[0], row->at), *size = value_at(&row->part->values[1], row->at);
-    int failed = !price || !size || count_in_statistics(own, row, price, size) < 0
+    double price = number_at(&row->part->values[0], row->at);
+    PyObject *size = value_at(&row->part->values[1], row->at);
+    int failed = !size || count_in_statistics(own, row, price, size) < 0
         || (seconds != Py_None && count_in_bars(own, row, seconds, price, size) < 0);
-    Py_XDECREF(price), Py_XDECREF(size);
+    Py_XDECREF(size);
     return failed ? -1 : 0;
 }
 
 static int count_quote(Rows *own, Row *row, PyObject *seconds) {
-    PyObject *symbol = SYMBOL_OF(row);
     if (seconds == Py_None || row->known->traded) return 0;
-    int traded = PySet_Contains(own->traded, symbol);
+    int traded = PySet_Contains(own->traded, SYMBOL_OF(row));
     if (traded) return row->known->traded = traded > 0, traded < 0 ? -1 : 0;
-    Column *values = row->part->values;
-    PyObject *price = PyFloat_FromDouble((number_at(&values[0], row->at) + number_at(&values[2], row->at)) / 2);
-    PyObject *bar = price ? open_bar(seconds, symbol, 0) : NULL;
-    int failed = bar ? tally_move(bar, price)
-        : PyErr_Occurred() ? -1 : call(own->bars, "count_mid", Py_BuildValue("OO", symbol, price));
-    Py_XDECREF(price);
-    return failed;
+    double price = (number_at(&row->part->values[0], row->at) + number_at(&row->part->values[2], row->at)) / 2;
+    Sums *bar = sums_of(seconds, SYMBOL_OF(row));
+    if (bar) return sums_move(bar, price), 0;
+    return PyErr_Occurred() ? -1 : call(own->bars, "count_mid", Py_BuildValue("Od", SYMBOL_OF(row), price));
 }
 
 /* The way of a row */

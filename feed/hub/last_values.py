@@ -18,42 +18,39 @@ REWIND_NS: Final = 1_000_000_000
 """Trades that step back by more than this begin a new session: the tape has started over."""
 
 
-class SessionStatistics:
+class SessionStatistics(Tally):
     """Open, high, low, last, volume and VWAP of one symbol's trades since the session began.
 
     A session is a UTC day of `ts_event`. `_rows.c` counts into it likewise.
 
     Args:
-        ts_event: of the first trade, which is still to be added.
-        price: its price.
+        price: of the first trade, which is still to be added.
+        ts_event: its time.
     """
 
-    __slots__ = ("day", "previous_close", "tally", "ts_event")
+    __slots__ = ("previous_close",)
 
-    def __init__(self, ts_event: int, price: float) -> None:
+    def __init__(self, price: float, ts_event: int, previous_close: float | None = None) -> None:
+        super().__init__(price)
         self.ts_event = ts_event
-        self.previous_close: float | None = None
-        self._begin(price)
+        self.day = ts_event // DAY_NS
+        self.previous_close = previous_close
 
-    def add(self, ts_event: int, price: float, size: Size) -> None:
-        """Count one trade."""
-        if ts_event // DAY_NS != self.day or ts_event < self.ts_event - REWIND_NS:
-            self.previous_close = self.tally.last
-            self.ts_event = ts_event
-            self._begin(price)
-        self.ts_event = ts_event
-        self.tally.add(price, size)
+    def is_over(self, ts_event: int) -> bool:
+        """Tell whether a trade of some time begins another session."""
+        return ts_event // DAY_NS != self.day or ts_event < self.ts_event - REWIND_NS
 
     def snapshot(self) -> Statistics:
         """Give the statistics as they stand now."""
-        own = self.tally
         return Statistics(
-            own.open, own.high, own.low, own.last, self.previous_close, own.volume, own.vwap
+            self.open,
+            self.high,
+            self.low,
+            self.last,
+            self.previous_close,
+            self.volume,
+            self.vwap,
         )
-
-    def _begin(self, price: float) -> None:
-        self.day = self.ts_event // DAY_NS
-        self.tally = Tally(price)
 
 
 class LastValues:
@@ -69,10 +66,12 @@ class LastValues:
 
     def count(self, symbol: str, ts_event: int, price: float, size: Size) -> None:
         """Add one trade to its symbol's session statistics."""
-        statistics = self.statistics.get(symbol)
-        if statistics is None:
-            statistics = self.statistics[symbol] = SessionStatistics(ts_event, price)
-        statistics.add(ts_event, price, size)
+        own = self.statistics.get(symbol)
+        if own is None or own.is_over(ts_event):
+            previous = own.last if own else None
+            own = self.statistics[symbol] = SessionStatistics(price, ts_event, previous)
+        own.ts_event = ts_event
+        own.add(price, size)
 
     def count_all(self, trades: Iterable[Trade]) -> None:
         """Add trades, in order."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from feed.hub import log, pending
+from feed.hub import log, pending, sums
 from feed.protocol.frames import text_frame
 from feed.ticks import Tick, Trade
 
@@ -130,15 +130,17 @@ if TYPE_CHECKING:
     from feed.hub.log import Held as Held
     from feed.hub.log import Log as Log
     from feed.hub.pending import Pending as Pending
+    from feed.hub.sums import Sums as Sums
 
     Rows: Any
 else:
-    Pending, Log, Held, Rows = pending.Pending, log.Log, log.Held, None
+    Pending, Log, Held, Sums, Rows = pending.Pending, log.Log, log.Held, sums.Sums, None
     if not os.environ.get("FEED_PURE_PYTHON"):
         with suppress(ImportError):
             from feed.hub import _path
 
-            Pending, Log, Held, Rows = _path.Pending, _path.Log, _path.Held, _path.Rows
+            Pending, Log, Held = _path.Pending, _path.Log, _path.Held
+            Sums, Rows = _path.Sums, _path.Rows
             from feed.hub._path import fan_out, keep, send_out, stamp
 
 IN_C: Final[bool] = Pending is not pending.Pending

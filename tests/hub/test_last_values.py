@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from feed.hub.last_values import DAY_NS, REWIND_NS, SessionStatistics
+from feed.hub.last_values import DAY_NS, REWIND_NS
 from feed.protocol.messages import Statistics
 from tests.fakes import World, quote, trade
 
@@ -24,22 +24,23 @@ def test_a_symbol_without_a_tick_has_an_empty_snapshot() -> None:
     assert (snapshot.seqs, snapshot.quote, snapshot.session) == ({"quotes": 0}, None, None)
 
 
+def statistics_of(*trades: tuple[int, float, int | None]) -> Statistics:
+    world = World()
+    for ts_event, price, size in trades:
+        world.hub.last_values.count("A", ts_event, price, size)
+    return world.hub.last_values.statistics["A"].snapshot()
+
+
 def test_the_statistics_are_those_of_the_trades() -> None:
-    statistics = SessionStatistics(0, 10.0)
-    for price, size in [(10.0, 1), (12.0, 2), (9.0, 1)]:
-        statistics.add(0, price, size)
-    assert statistics.snapshot() == Statistics(10, 12, 9, 9, None, 4, 10.75)
+    found = statistics_of((0, 10.0, 1), (0, 12.0, 2), (0, 9.0, 1))
+    assert found == Statistics(10, 12, 9, 9, None, 4, 10.75)
 
 
 @pytest.mark.parametrize("ts_event", [2 * DAY_NS, DAY_NS - REWIND_NS])
 def test_another_day_or_a_tape_that_starts_over_begins_a_new_session(ts_event: int) -> None:
-    statistics = SessionStatistics(DAY_NS + 1, 10)
-    statistics.add(DAY_NS + 1, 10, 5)
-    statistics.add(ts_event, 11, 1)
-    assert statistics.snapshot() == Statistics(11, 11, 11, 11, 10, 1, 11)
+    found = statistics_of((DAY_NS + 1, 10, 5), (ts_event, 11, 1))
+    assert found == Statistics(11, 11, 11, 11, 10, 1, 11)
 
 
 def test_a_trade_of_unknown_size_moves_the_price_only() -> None:
-    statistics = SessionStatistics(0, 10)
-    statistics.add(0, 10, None)
-    assert statistics.snapshot() == Statistics(10, 10, 10, 10, None, 0, None)
+    assert statistics_of((0, 10, None)) == Statistics(10, 10, 10, 10, None, 0, None)

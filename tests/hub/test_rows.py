@@ -17,6 +17,7 @@ from feed.hub.last_values import DAY_NS
 from feed.hub.rows import Rows, RowsInPython, rows_of
 from feed.hub.steps import Pace, finish
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
+from feed.hub.sums import Sums
 from feed.tape.block import Part, TickBlock, block_of
 from feed.ticks import Bar, Quote, Trade
 
@@ -88,7 +89,7 @@ class World:
             for symbol, own in self.hub.last_values.statistics.items()
         }
         open_bars = {
-            symbol: [getattr(own, name) for name in own.__slots__]
+            symbol: [getattr(own, name) for name in Sums.__slots__]
             for symbol, own in self.bars.seconds.items()
         }
         counts = self.hub.metrics.ticks_in, self.hub.metrics.encodings

@@ -3,6 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feed.hub.sums import Sums
 from feed.hub.tally import Tally
 
 trades = st.lists(
@@ -18,7 +19,7 @@ def tally_of(made: list[tuple[float, int | None]]) -> Tally:
 
 
 def values(tally: Tally) -> list[object]:
-    return [getattr(tally, name) for name in Tally.__slots__]
+    return [getattr(tally, name) for name in Sums.__slots__]
 
 
 @given(trades)
