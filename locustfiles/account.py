@@ -27,7 +27,7 @@ from feed.protocol.newticks import AnyNewTick
 from feed.ticks import Tick
 from locustfiles.awaited import Awaited
 from locustfiles.clock_offset import ClockOffset
-from locustfiles.contract import Newest, Repeat, pretext, silent
+from locustfiles.contract import Newest, Order, Repeat, pretext, silent
 from locustfiles.options import Options
 from locustfiles.tally import INTER_ARRIVAL, RESUMED_AGE, Tally
 
@@ -76,7 +76,8 @@ class Account:
         self._changes: list[Change] = []
         self._publishes = False
         self._repeats: list[Repeat] = []
-        self._renumbered = False
+        self._renumbered = self._disordered = False
+        self._order = Order(self._options.terms.delivery)
         self._now_ns = 0
         self._arrived_ns = 0
         self._beats = 0
@@ -85,6 +86,7 @@ class Account:
     def opened(self) -> None:
         """Begin a connection: what came over the one before says nothing of this one."""
         self.conversation.lost()
+        self._order = Order(self._options.terms.delivery)
         self._arrived_ns = 0
         self._beat_s = self._clock.monotonic_s()
 
@@ -154,6 +156,7 @@ class Account:
         """
         self._now_ns = arrived_ns
         resuming = self._awaited.resuming  # what was read may hold the end of it
+        self._disordered = False
         ticks = self.conversation.take(messages)
         if self._repeats:
             self._repeated(ticks)
@@ -161,6 +164,8 @@ class Account:
             self._audit.take(ticks)
             if self._audit.foreign:
                 self._foreign()
+            if not (resuming or self._disordered):
+                self._held_back(ticks)
             figure = RESUMED_AGE if resuming else self._figure
             self._tally.arrived(
                 ticks,
@@ -208,9 +213,11 @@ class Account:
             case Gap() | Disorder() if not self._audit.asked(event.channel, event.symbol):
                 pass  # it is foreign, and told as that
             case Disorder(reason="duplicate"):
+                self._disordered = True
                 newest = self.conversation.ledger.last(event.channel, event.symbol)
                 self._repeats.append(Repeat(event, newest))
             case Gap() | Disorder():
+                self._disordered = self._disordered or isinstance(event, Disorder)
                 self._tally.loss(event)
             case Skipped():
                 self._skipped(event)
@@ -232,7 +239,15 @@ class Account:
         if fault is not None:
             self.fault("withheld", fault)
         if event.reason != "own":
+            self._order.off()
             self._tally.skipped += event.count
+
+    def _held_back(self, ticks: list[Tick]) -> None:
+        held = self._order.held_back(ticks)
+        if held:
+            late_ms = (self._order.newest_ns - held[0].ts_out) / 1e6
+            where = f"{held[0].symbol}, {late_ms:,.1f} ms older than what came before it"
+            self.fault("delayed", where, len(held))
 
     def _repeated(self, ticks: list[Tick]) -> None:
         """Name each seq that came again, by what it is now."""

@@ -30,13 +30,15 @@ SYMBOLS: Final = 40
 
 PER_USER: Final = 20
 WARM_S: Final = 4
-LOADS: Final = (
+Load = tuple[str, int, int, tuple[str, ...]]
+"""Scenario, users, ticks/s that the feed publishes, options of the scenario."""
+
+LOADS: Final[tuple[Load, ...]] = (
     ("watchlists", 50, 500, ("--acts-per-s", "0.0001")),
     ("watchlists", 500, 40, ("--acts-per-s", "0.0001")),
     ("firehose", 10, 1000, ()),
     ("firehose", 10, 4000, ()),
 )
-"""Scenario, users, ticks/s that the feed publishes, options of the scenario."""
 
 
 class Figures(NamedTuple):
@@ -50,7 +52,7 @@ class Figures(NamedTuple):
 
 
 def main() -> None:
-    """Measure, and print one table."""
+    """Measure, and print a table of each load."""
     parser = argparse.ArgumentParser(
         prog="python -m locustfiles.agreement", description=__doc__.partition("\n\n")[0]
     )
@@ -59,14 +61,20 @@ def main() -> None:
         "--seconds", type=int, default=10, metavar="S", help="of each run (default: %(default)s)"
     )
     given = parser.parse_args()
-    head = ("users", "", "ticks/s", "p50 ms", "p99 ms", "as read: p50", "p99")
-    table = Table(*head, title=f"medians of {given.rounds} rounds, load {os.getloadavg()[0]:.1f}")
     for load in LOADS:
-        for name, figures in compare(*load, rounds=given.rounds, seconds=given.seconds).items():
-            cells = [f"{own:,.2f}" if own < 100 else f"{own:,.0f}" for own in _medians(figures)]
-            table.add_row(f"{load[1]} {load[0]}, {load[2]}/s", name, *cells)
-        table.add_section()
-    Console(width=120).print(table)
+        show(load, compare(*load, rounds=given.rounds, seconds=given.seconds))
+
+
+def show(load: Load, found: dict[str, list[Figures]]) -> None:
+    """Print the medians of what both clients measured under one load."""
+    scenario, users, rate, _ = load
+    head = ("", "ticks/s", "p50 ms", "p99 ms", "as read: p50", "p99")
+    busy = f"load average {os.getloadavg()[0]:.1f}"
+    table = Table(*head, title=f"{users} users of {scenario}, {rate:,} ticks/s of the feed, {busy}")
+    for name, figures in found.items():
+        cells = [f"{own:,.2f}" if own < 100 else f"{own:,.0f}" for own in _medians(figures)]
+        table.add_row(name, *(cell if cell != "nan" else "" for cell in cells))
+    Console(width=100).print(table)
 
 
 def compare(

@@ -1,9 +1,10 @@
-"""What the ledger cannot judge: excuses for ticks that do not come, renumbering, and silence."""
+"""What the ledger cannot judge: excuses, renumbering, ticks that are held back, and silence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from feed.client.commands import Seqs
 from feed.client.events import Disorder
@@ -11,6 +12,12 @@ from feed.client.ledger import Ledger
 from feed.protocol.messages import Delivery, Skipped
 from feed.symbols import is_wildcard, matches
 from feed.ticks import CHANNEL_OF, EVENT_CHANNELS, Tick
+
+HELD_BACK_NS: Final = 50_000_000
+"""How far a tick may be behind others of its connection: clocks are set by steps like that."""
+
+_TS_OUT: Final = attrgetter("ts_out")
+_AGE: Final = attrgetter("ts_out", "ts_event")
 
 
 class Newest(NamedTuple):
@@ -37,6 +44,36 @@ def pretext(skipped: Skipped, delivery: Delivery, *, publishes: bool) -> str | N
     return None
 
 
+class Order:
+    """Whether the ticks of one connection come in the order in which the feed published them.
+
+    They do, but for those of a resume, and where a slow session is given the newest state later.
+
+    Args:
+        delivery: the newest at an interval come in no order.
+
+    Attributes:
+        newest_ns: when the newest tick so far was published.
+    """
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.newest_ns = -(10**19)
+        self._off = delivery == "latest"
+
+    def off(self) -> None:
+        """Expect no order on this connection any more."""
+        self._off = True
+
+    def held_back(self, ticks: list[Tick]) -> list[Tick]:
+        """Give those that were published long before ticks which have come already."""
+        oldest_ns = self.newest_ns - HELD_BACK_NS
+        held = []
+        if not self._off and min(map(_TS_OUT, ticks)) < oldest_ns:
+            held = [tick for tick in ticks if tick.ts_out < oldest_ns]
+        self.newest_ns = max(self.newest_ns, max(map(_TS_OUT, ticks)))
+        return held
+
+
 class Repeat(NamedTuple):
     """A seq that came for the second time, and the newest tick of its stream by then."""
 
@@ -56,7 +93,7 @@ class Repeat(NamedTuple):
             tick.seq == seq
             and tick.symbol == self.event.symbol
             and CHANNEL_OF[type(tick)] == self.event.channel
-            and tick.ts_out > newest.ts_out
+            and _AGE(tick) > _AGE(newest)
             for tick in ticks
         )
 

@@ -51,7 +51,7 @@ FAULTS: Final = {
     "foreign": "of no stream that was asked for",
     "withheld": "skipped on a pretext that the delivery contract does not know",
     "silent": "streams that stood still while the feed went on, to the end",
-    "delayed": "longer on the way than --delayed-ms",
+    "delayed": "longer on the way than --delayed-ms, or than what was published later",
     "stale": "no heartbeat for three intervals",
     "closed": "connections that the server ended, and nobody asked it to",
     "lost": "ticks that a resume came too late for",

@@ -8,6 +8,7 @@ from feed.protocol.codec import encode
 from feed.protocol.messages import (
     Authenticated,
     Command,
+    Delivery,
     ErrorMessage,
     Heartbeat,
     Pong,
@@ -23,7 +24,7 @@ from feed.protocol.messages import (
 from feed.ticks import Quote, Trade
 from locustfiles.account import Account
 from locustfiles.clock_offset import ClockOffset
-from locustfiles.contract import Newest
+from locustfiles.contract import HELD_BACK_NS, Newest, Order
 from locustfiles.options import Options
 from locustfiles.tally import RESUMED_AGE, TICK_LATENCY, Tally
 from tests.locustfiles.wrongs import Excusing, Renumbering, Way
@@ -155,6 +156,28 @@ def test_trades_are_not_withheld_from_whom_they_were_promised() -> None:
     user.hear(Skipped("trades", "A", 1, 1, 1, "conflated"))
     assert user.tally.faults == {"withheld": 1}
     assert user.tally.examples["withheld"] == "trades A seq 1 to 1, conflated in spite of adaptive"
+
+
+@pytest.mark.parametrize(("delivery", "held"), [("adaptive", 1), ("all", 1), ("latest", 0)])
+def test_ticks_come_in_the_order_in_which_they_were_published(
+    delivery: Delivery, held: int
+) -> None:
+    order = Order(delivery)
+    assert order.held_back([quote(1, ts_out=HELD_BACK_NS + 2)]) == []
+    assert order.held_back([quote(2, ts_out=2)]) == []
+    assert len(order.held_back([quote(3, ts_out=10**12), quote(4, ts_out=1)])) == held
+    order.off()
+    assert order.held_back([quote(5, ts_out=0)]) == []
+
+
+def test_a_tick_that_is_held_back_is_delayed_but_not_to_whom_some_were_skipped(user: User) -> None:
+    user.hear(quote(1, ts_out=10**9))
+    user.clock.at_s = 1.0
+    user.hear(quote(2, ts_out=9 * 10**8))
+    assert user.tally.faults == {"delayed": 1}
+    assert user.tally.examples["delayed"] == "A, 100.0 ms older than what came before it"
+    user.hear(skipped(3, 3), quote(4, ts_out=8 * 10**8))
+    assert user.tally.faults == {"delayed": 1}
 
 
 def test_streams_that_stood_still_are_named_once_all_is_answered(user: User) -> None:

@@ -51,6 +51,7 @@ CASES = {
     "vanishes": Case("closed", partial(wrongs.closing, 0)),
     "talks nonsense": Case("protocol", wrongs.rambling),
     "is late": Case("delayed", delay=lambda age_s: 0.8, options=SOON),
+    "holds some back": Case("delayed", wrongs.HoldingBack),
     "becomes later and later": Case("delayed", delay=lambda age_s: age_s / 4, options=SOON),
     "loses its heart": Case("stale", lambda: wrongs.heartless),
 }

@@ -107,6 +107,29 @@ class Silencing:
         return [text]
 
 
+class HoldingBack:
+    """Keeps a stream's ticks, in their order, until many others have gone out."""
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+        self._number = 0
+
+    def __call__(self, text: bytes) -> list[bytes]:
+        if not is_tick(text):
+            return [text]
+        self._number += 1
+        if not self._held:
+            self._held = [text] if self._number % EVERY == 0 else []
+            return [] if self._held else [text]
+        if _stream(text) == _stream(self._held[0]):
+            self._held.append(text)
+            return []
+        if self._number % EVERY < EVERY - 1:
+            return [text]
+        held, self._held = self._held, []
+        return [text, *held]
+
+
 class Renumbering:
     """Begins to count anew, after some ticks, and tells nobody."""
 
