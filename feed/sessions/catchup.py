@@ -7,25 +7,25 @@ of it is read at the moment it goes out, and live ticks of such a stream need no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from feed.hub.pending import BATCH_TICKS, tick_frames
 from feed.hub.stream import Stream
 from feed.protocol.codec import encode, payload_of
 from feed.protocol.frames import text_frame
-from feed.protocol.messages import Resumed, Skipped, SkipReason, Snapshot
+from feed.protocol.messages import Resumed, Skipped, SkipReason
 
 
 class Log(NamedTuple):
     """Where a session reads from.
 
     Attributes:
-        snapshot: gives the snapshot of a symbol with the seqs of some channels.
+        snapshot: gives the snapshot of a symbol with the seqs of some channels, as a message.
         since: gives up to so many payloads of a stream from a seq on; None when that seq is gone.
     """
 
-    snapshot: Callable[[str, Iterable[str]], Snapshot]
+    snapshot: Callable[[str, tuple[str, ...]], bytes]
     since: Callable[[Stream, int, int], list[bytes] | None]
 
 
@@ -145,14 +145,13 @@ class CatchUp:
         """Say what the journal no longer has; the snapshot is where the stream goes on."""
         told = Resumed(stream.channel, stream.symbol, first, stream.seq, complete=False)
         snapshot = self._log.snapshot(stream.symbol, (stream.channel,))
-        return [text_frame(encode(told)), text_frame(encode(snapshot))]
+        return [text_frame(encode(told)), snapshot]
 
     def _snapshot(self) -> list[bytes]:
         if not self._snapshots:
             return []
         symbol = next(iter(self._snapshots))
-        snapshot = self._log.snapshot(symbol, self._snapshots.pop(symbol))
-        return [text_frame(encode(snapshot))]
+        return [self._log.snapshot(symbol, self._snapshots.pop(symbol))]
 
     def _newest_state(self) -> list[bytes]:
         """Take the newest ticks of a batch of streams; the notices come before the ticks."""

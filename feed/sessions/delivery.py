@@ -6,7 +6,7 @@ From the first short write until everything is sent, the session lives in its ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import starmap
 from typing import Final, Protocol
 
@@ -19,13 +19,12 @@ from feed.hub.steps import Pace, Steps
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import NOTHING, Subscriptions
 from feed.protocol.codec import encode
-from feed.protocol.frames import text_frame
-from feed.protocol.messages import Snapshot
 from feed.sessions.catchup import CatchUp, Log, notice
 from feed.sessions.limits import Limits
 from feed.sessions.move import Move
 from feed.sessions.outbox import Account, Entry, Outbox
 from feed.sessions.own import OwnTicks
+from feed.sessions.snapshots import Snapshots
 from feed.ticks import Tick
 
 TURN_BYTES: Final = 65_536
@@ -62,11 +61,12 @@ class Transport(Protocol):
 
 
 class Context(Protocol):
-    """What all sessions of a process share."""
+    """What all sessions that are served from one hub share."""
 
     hub: Hub
     clock: Clock
     limits: Limits
+    snapshots: Snapshots
     later: Callable[[float, Callable[[], None]], object]
 
 
@@ -214,7 +214,7 @@ class Delivery:
         self._positions.update({stream: stream.seq for stream in move.slowed})
         snapshots = move.snapshots
         if self.outbox is None and len(snapshots) <= AT_ONCE and not move.resumed:
-            told = b"".join([told, *starmap(self._snapshot_frame, snapshots.items())])
+            told = b"".join([told, *starmap(self._snapshot, snapshots.items())])
             snapshots = {}
         self.send(told)
         for stream in move.quickened:
@@ -462,26 +462,10 @@ class Delivery:
         terms = self.subscriptions.terms_of(stream.channel, stream.symbol)
         return terms is None or (terms.delivery == "adaptive" and not stream.is_event)
 
-    def _snapshot_frame(self, symbol: str, channels: tuple[str, ...]) -> bytes:
-        return text_frame(encode(self._snapshot(symbol, channels)))
-
-    def _snapshot(self, symbol: str, channels: Iterable[str]) -> Snapshot:
-        snapshot = self._context.hub.last_values.snapshot(symbol, channels)
-        _only(snapshot, self.subscriptions.rights.channels)
-        for channel, seq in snapshot.seqs.items() if self._positions else ():
+    def _snapshot(self, symbol: str, channels: tuple[str, ...]) -> bytes:
+        for channel in channels if self._positions else ():
             stream = self._context.hub.index.find(channel, symbol)
             if stream in self._positions:
-                self._positions[stream] = seq
-        return snapshot
-
-
-def _only(snapshot: Snapshot, channels: frozenset[str]) -> None:
-    """Leave out of a snapshot what is of other channels; the statistics are of trades."""
-    if "quotes" not in channels:
-        snapshot.quote = None
-    if "trades" not in channels:
-        snapshot.trade = snapshot.session = None
-    if "bars" not in channels:
-        snapshot.bar = None
-    if "status" not in channels:
-        snapshot.status = None
+                self._positions[stream] = stream.seq
+        allowed = self.subscriptions.rights.channels
+        return self._context.snapshots.frame(symbol, channels, allowed)

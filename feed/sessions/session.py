@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from feed import codes
+from feed.clock import Clock
 from feed.codes import STAY_AWAY, CloseCode
 from feed.errors import MessageError
+from feed.hub.hub import Hub
 from feed.hub.steps import Steps
 from feed.protocol.codec import encode, read_command
 from feed.protocol.frames import close_frame, text_frame
@@ -34,10 +36,10 @@ from feed.protocol.messages import (
     Subscribed,
     Unsubscribe,
 )
-from feed.sessions import delivery
 from feed.sessions.admission import Admission
 from feed.sessions.delivery import Delivery, Transport
 from feed.sessions.entitlements import NOBODY, Principal
+from feed.sessions.limits import Limits
 from feed.sessions.move import Move
 from feed.sessions.requests import Universe
 from feed.sessions.subscribing import hold_to_rights, subscribe, unsubscribe
@@ -60,9 +62,12 @@ class Receipt(Protocol):
     def burst(self) -> list[Tick]: ...
 
 
-class Context(delivery.Context, Protocol):
+class Context(Protocol):
     """What all sessions of a process share."""
 
+    hub: Hub
+    clock: Clock
+    limits: Limits
     admission: Admission
     tiers: Tiers
     epoch: str

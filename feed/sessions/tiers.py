@@ -11,6 +11,7 @@ from feed.hub.stream import Stream
 from feed.protocol.messages import Skipped
 from feed.sessions.intervals import Intervals
 from feed.sessions.limits import Limits
+from feed.sessions.snapshots import Snapshots
 
 
 class Tier:
@@ -27,6 +28,7 @@ class Tier:
         self.clock = clock
         self.limits = limits
         self.later = later
+        self.snapshots = Snapshots(hub)
         hub.index.woken = Intervals(later, clock).wake
 
 
@@ -72,9 +74,11 @@ class Tiers:
 
     def restart(self) -> None:
         """Begin a new numbering, as the live hub has."""
+        self._live.snapshots.clear()
         for tier in self._late.values():
             assert isinstance(tier.hub, LateHub)
             tier.hub.restart()
+            tier.snapshots.clear()
 
     def _tell(self, hub: Hub, stream: Stream, first_seq: int, last_seq: int) -> None:
         count = last_seq - first_seq + 1

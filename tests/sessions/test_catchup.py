@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import orjson
 
 from feed.hub.stream import Stream
 from feed.protocol.codec import encode, encode_ticks
+from feed.protocol.frames import text_frame
 from feed.protocol.messages import Snapshot
 from feed.sessions.catchup import CatchUp, Log, within
 from feed.ticks import Tick
@@ -29,8 +28,8 @@ class Source:
             Log(self.snapshot, self.since), batched=False, positions=self.positions
         )
 
-    def snapshot(self, symbol: str, channels: Iterable[str]) -> Snapshot:
-        return Snapshot(symbol, dict.fromkeys(channels, self.stream.seq))
+    def snapshot(self, symbol: str, channels: tuple[str, ...]) -> bytes:
+        return text_frame(encode(Snapshot(symbol, dict.fromkeys(channels, self.stream.seq))))
 
     def since(self, stream: Stream, first_seq: int, count: int) -> list[bytes] | None:
         if first_seq < self.first_held:

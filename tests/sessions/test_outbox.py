@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from feed.hub.cohort import Burst, Cohort, Segment
 from feed.hub.path import fan_out
 from feed.hub.stream import Stream
@@ -29,8 +27,9 @@ class Owed:
     def stream_of(self, tick: Tick) -> Stream:
         return self.streams["trades" if isinstance(tick, Trade) else "quotes"]
 
-    def snapshot(self, symbol: str, channels: Iterable[str]) -> Snapshot:
-        return Snapshot(symbol, {name: self.streams[name].seq for name in channels})
+    def snapshot(self, symbol: str, channels: tuple[str, ...]) -> bytes:
+        seqs = {name: self.streams[name].seq for name in channels}
+        return text_frame(encode(Snapshot(symbol, seqs)))
 
     def segment(self, *ticks: Tick) -> Segment:
         for tick in ticks:
