@@ -25,7 +25,7 @@ GRACE_S: Final = 0.5
 """How long a request is waited for here; a browser may open a connection long before it uses it."""
 
 MORE: Final = getattr(socket, "MSG_MORE", 0)
-"""Tells the kernel to send the answer together with the welcome, which follows at once."""
+"""Has the kernel send the answer together with the welcome, which follows at once."""
 
 TakeOver = Callable[[socket.socket, Any], None]
 
@@ -72,6 +72,7 @@ class Arrivals:
     def take(self, sock: socket.socket, address: Any) -> None:
         """Take a connection that was accepted."""
         sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         arrival = Arrival(sock, address)
         self._here[arrival] = None
         self._queue(arrival)

@@ -127,7 +127,6 @@ class Entrance:
                 principal = self._browser_principal(request)
             except AuthenticationError as error:
                 failure = str(error)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         kind = TlsTransport if isinstance(sock, ssl.SSLSocket) else SocketTransport
         registry = self.registry
         transport = kind(

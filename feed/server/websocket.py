@@ -63,6 +63,7 @@ class StreamHandler(RequestHandler):
             sock, early = take_socket(stream)
         except StreamClosedError:
             return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._entrance.open(self.request, sock, early, principal=principal, batched=batched)
 
 
