@@ -1,6 +1,6 @@
 """WebSocket framing (RFC 6455), the server's half: bytes in, messages out, nothing else.
 
-Tornado does the handshake; from then on a session's bytes pass through here. Server frames are
+After the handshake a session's bytes pass through here. Server frames are
 unmasked, so one frame serves every session. A reader between two messages holds nothing.
 """
 

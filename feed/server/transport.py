@@ -1,8 +1,8 @@
 """One session's socket: a direct non-blocking send out, frames to commands in.
 
-After the handshake Tornado's stream, handler and request are let go, and only this small object
-stays on the loop's own reader and writer callbacks. A ready frame costs one `send` and nothing
-else, and because nothing is buffered here, a slow peer shows itself at once as a short write.
+After the handshake the request, and what read it, are let go, and only this small object stays on
+the loop's own reader and writer callbacks. A ready frame costs one `send` and nothing else, and
+because nothing is buffered here, a slow peer shows itself at once as a short write.
 """
 
 from __future__ import annotations

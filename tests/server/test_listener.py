@@ -14,8 +14,12 @@ from tornado.iostream import IOStream
 
 from feed.server import descriptors, listener
 from feed.server.app import bind
+from feed.server.entrance import Entrance
+from feed.server.gate import Gate
 from feed.server.listener import BURST, Listener
-from tests.server.local import eventually
+from feed.server.turn import Turn
+from tests.fakes import World
+from tests.server.local import eventually, handshake
 
 
 class FakeServer:
@@ -149,6 +153,26 @@ def test_a_stop_admits_who_waits_and_then_nobody() -> None:
             assert own.admitted == BURST + 3
             with pytest.raises(ConnectionRefusedError):
                 own.knock()
+
+    asyncio.run(main())
+
+
+def test_with_an_entrance_plain_handshakes_are_no_business_of_the_server() -> None:
+    async def main() -> None:
+        world = World()
+        server, sockets = FakeServer(), bind("127.0.0.1", 0, 65_536)
+        entrance = Entrance(world.registry, Turn(asyncio.get_running_loop()), Gate())
+        own = Listener(cast(Any, server), sockets, 1 << 20, entrance=entrance)
+        with ExitStack() as peers:
+            for first in (handshake(), b"GET /healthz HTTP/1.1\r\n", handshake()):
+                peer = peers.enter_context(socket.create_connection(sockets[0].getsockname()))
+                peer.sendall(first)
+            await eventually(lambda: len(world.registry) == 2 and len(server.streams) == 1)
+            peers.enter_context(socket.create_connection(sockets[0].getsockname()))
+            own.stop()
+            assert len(server.streams) == 2
+            world.registry.close_all()
+            await own.close_all_connections()
 
     asyncio.run(main())
 
