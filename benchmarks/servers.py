@@ -80,8 +80,8 @@ def _python(module: str, *needs: str) -> Callable[[int, Job], list[str] | None]:
 
 
 SERVERS = (
-    Server("feed", "**feed**", _feed, (0.6, 0.1)),
-    Server("feed-batch", "**feed**, `batch=1`", _feed, (0.6, 0.1), f"{FEED_PATH}?batch=1"),
+    Server("feed", "**feed**", _feed, (0.16, 0.04)),
+    Server("feed-batch", "**feed**, `batch=1`", _feed, (0.16, 0.04), f"{FEED_PATH}?batch=1"),
     Server("floor", "C floor", _floor, (0.1, 0.06)),
     Server("bun", "Bun publish", lambda port, job: _script(bun(), "bun.js", port, job), (0.4, 0.4)),
     Server("socketify", "socketify", _python("socketify"), (0.8, 0.5)),
