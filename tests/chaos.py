@@ -37,7 +37,10 @@ class Chaos:
         return len(self._writers) // 2
 
     async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        except OSError:  # nobody listens there now
+            return writer.transport.abort()
         both = {writer, far_writer}
         self._writers |= both
         try:

@@ -47,6 +47,14 @@ export class Board {
     this.dirty.add(row);
   }
 
+  /** Take the sums of trades that were left out, if they are newer than ours. @param {any} snapshot */
+  catchUp(snapshot) {
+    const row = this.rows.get(snapshot.symbol);
+    if (!row || !(snapshot.seqs.trades >= row.tradeSeq)) return;
+    takeSnapshot(row, snapshot);
+    this.dirty.add(row);
+  }
+
   /** @param {(symbol: string) => boolean} wanted */
   keep(wanted) {
     for (const symbol of this.rows.keys()) if (!wanted(symbol)) this.rows.delete(symbol);
@@ -57,10 +65,10 @@ export class Board {
     for (const row of this.rows.values()) renumber(row);
   }
 
-  /** Once a second: keep a point of each sparkline, and mark what has fallen silent. @param {number} nowMs */
-  tick(nowMs) {
+  /** Once a second: keep a point of each sparkline while prices come, and mark what has fallen silent. @param {number} nowMs @param {boolean} live */
+  tick(nowMs, live = true) {
     for (const row of this.rows.values()) {
-      sample(row);
+      if (live) sample(row);
       row.stale = row.heardMs > 0 && nowMs - row.heardMs > STALE_MS;
       this.dirty.add(row);
     }

@@ -2,7 +2,8 @@
 // Candles of one symbol and interval, from the server's bars and from live ticks. Needs no browser.
 
 const REWIND_S = 60; // a step back by more than this is a tape that started over
-const KEPT = 5_000;
+const KEPT = 1_000; // the library takes about a kilobyte for each
+const SPARE = 100; // so that the chart is not drawn anew for each
 
 /** @typedef {{ time: number, open: number, high: number, low: number, close: number, volume: number }} Candle */
 
@@ -94,8 +95,8 @@ export class Candles {
     if (last?.time === time) return last;
     const candle = { time, open: 0, high: 0, low: 0, close: 0, volume: 0 };
     this.all.push(candle);
-    if (this.all.length > 2 * KEPT) {
-      this.all.splice(0, KEPT);
+    if (this.all.length > KEPT + SPARE) {
+      this.all.splice(0, SPARE);
       this.changed = true;
     }
     return candle;

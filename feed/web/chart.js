@@ -7,6 +7,8 @@ import { mid } from "./rows.js";
 const MISSING = "No chart: its library is not installed. Install the extra charts (pip install 'feed[charts]') "
   + "and reload. Everything else works without it.";
 
+const LAST = 2; // of the lines: bid, ask, and the newest price
+
 /** Load the library, which is served only where it is installed. @returns {Promise<any>} */
 const library = async () => {
   await import(/** @type {any} */ ("./lightweight-charts.js"));
@@ -32,6 +34,8 @@ export class Chart {
   #volumes;
   /** @type {any[]} */
   #lines = [];
+  /** As the page has them now. @type {Record<string, string>} */
+  #colours = {};
   /** @type {import("./rows.js").Row | null} */
   #row = null;
   #interval = INTERVALS[0];
@@ -57,13 +61,14 @@ export class Chart {
     }
   }
 
-  /** Show a symbol at an interval: first what the log has, then what comes. @param {import("./rows.js").Row} row @param {string} label */
+  /** Show a symbol at an interval: first what the log has, then what comes. @param {import("./rows.js").Row | null} row @param {string} label */
   async show(row, label) {
     [this.#row, this.#interval] = [row, INTERVALS.find((own) => own.label === label) ?? INTERVALS[0]];
     this.#candles = new Candles(this.#interval.seconds);
     this.#chart?.applyOptions({ timeScale: { secondsVisible: this.#interval.seconds < 60 } });
     this.#chart?.timeScale().resetTimeScale();
     const asked = ++this.#asked;
+    if (!row) return;
     const bars = await this.#history.bars(row.symbol, this.#interval.source).catch(() => null);
     if (asked === this.#asked && bars) this.#candles.prepend(bars);
   }
@@ -90,23 +95,37 @@ export class Chart {
 
   /** Bring the picture up to date; once per animation frame. */
   paint() {
-    if (!this.#chart || !this.#row) return;
+    if (!this.#chart) return;
     const all = this.#candles.all;
     if (this.#candles.changed) this.#set(all);
     else for (const candle of all.slice(Math.max(0, this.#painted - 1))) this.#update(candle);
     this.#painted = all.length; // a page in the background is not painted for a while
     this.#candles.changed = false;
-    const { bid, ask } = this.#row;
+    this.#mark(all[all.length - 1]);
+  }
+
+  /** Draw bid and ask, and the newest price on the axis. @param {import("./candles.js").Candle | undefined} newest */
+  #mark(newest) {
+    const { bid = 0, ask = 0 } = this.#row ?? {};
     [bid, ask].forEach((price, at) =>
       this.#lines[at].applyOptions({ price: price || 0, lineVisible: price > 0, axisLabelVisible: price > 0 }));
+    const { close = 0, open = 0 } = newest ?? {};
+    this.#lines[LAST].applyOptions({ price: close, axisLabelVisible: close > 0, axisLabelColor: this.#colours[close < open ? "down" : "up"] });
+  }
+
+  /** The library's version, "" without it. */
+  get version() {
+    return this.#chart ? /** @type {any} */ (globalThis).LightweightCharts.version() : "";
   }
 
   /** Take the colours of the page. */
   restyle() {
     if (!this.#chart) return;
-    const [up, down, line, ground] = ["up", "down", "line", "panel"].map(colour);
+    const names = ["up", "down", "line", "panel", "raised", "ink", "faint"];
+    this.#colours = Object.fromEntries(names.map((name) => [name, colour(name)]));
+    const { up, down, line, panel: ground, raised, ink, faint } = this.#colours;
     this.#chart.applyOptions({
-      layout: { background: { color: ground }, textColor: colour("faint"), panes: { separatorColor: line, separatorHoverColor: line } },
+      layout: { background: { color: ground }, textColor: faint, panes: { separatorColor: line, separatorHoverColor: line } },
       grid: { vertLines: { color: colour("grid") }, horzLines: { color: colour("grid") } },
       timeScale: { borderColor: line },
       rightPriceScale: { borderColor: line },
@@ -114,7 +133,8 @@ export class Chart {
     // rising candles are hollow: told by shape too
     this.#prices.applyOptions({ upColor: ground, downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down });
     this.#volumes.applyOptions({ color: colour("volume") });
-    for (const own of this.#lines) own.applyOptions({ color: colour("accent") });
+    for (const own of this.#lines) own.applyOptions({ color: faint, axisLabelColor: raised, axisLabelTextColor: ink });
+    this.#lines[LAST].applyOptions({ axisLabelTextColor: ground });
   }
 
   /** @param {any} charts */
@@ -126,12 +146,12 @@ export class Chart {
       rightPriceScale: { minimumWidth: 72 },
       localization: { locale: "en" },
     });
-    this.#prices = this.#chart.addSeries(charts.CandlestickSeries, { priceLineVisible: false });
+    this.#prices = this.#chart.addSeries(charts.CandlestickSeries, { priceLineVisible: false, lastValueVisible: false });
     this.#volumes = this.#chart.addSeries(charts.HistogramSeries, { priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false }, 1);
     const [prices, volumes] = this.#chart.panes();
     prices.setStretchFactor(4);
     volumes.setStretchFactor(1);
-    this.#lines = ["bid", "ask"].map((title) =>
+    this.#lines = ["bid", "ask", ""].map((title) =>
       this.#prices.createPriceLine({ price: 0, title, lineWidth: 1, lineStyle: charts.LineStyle.Dotted, lineVisible: false, axisLabelVisible: false }));
     this.restyle();
   }
@@ -142,7 +162,7 @@ export class Chart {
     this.#prices.applyOptions({ priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals } });
     this.#prices.setData(all);
     this.#volumes.setData(all.map(({ time, volume }) => ({ time, value: volume })));
-    this.#say(all.length ? "" : "No trades yet");
+    this.#say(all.length ? "" : this.#row ? "No trades yet" : "Select a symbol");
   }
 
   /** @param {import("./candles.js").Candle} candle */

@@ -62,6 +62,8 @@ const STEADY_MS = 30_000; // a connection that stood this long begins the backof
 const [FIRST_WAIT_MS, LONGEST_WAIT_MS] = [250, 30_000];
 const SYMBOLS_PER_COMMAND = 1_000;
 const COMMAND_BYTES = 60_000; // of symbols and positions; the server takes messages of 64 KiB
+const COMMANDS_AT_ONCE = 16; // the server takes 20, pings among them
+const PACE_MS = 100; // until it is asked again what was too many
 const SUBPROTOCOL_SAFE = /^[\w!#$%&'*+.^`|~-]+$/; // a token of RFC 7230, as a browser demands
 
 /** Milliseconds since 1970, with the fraction that `Date.now` lacks. */
@@ -252,6 +254,15 @@ export class Wants {
       for (const symbol of symbols) this.#wanted.delete(`${channel} ${symbol}`);
   }
 
+  /** Have those of its streams that are wanted already come on its terms. @param {Command} command a subscribe */
+  alter({ symbols, channels, delivery, interval_ms, snapshot }) {
+    for (const channel of channels)
+      for (const symbol of symbols) {
+        const wanted = this.#wanted.get(`${channel} ${symbol}`);
+        if (wanted) wanted.terms = { delivery, interval_ms, snapshot };
+      }
+  }
+
   /** Whether a stream comes at an interval, so that its age is no latency. @param {Tick} tick */
   isLatest({ type, symbol }) {
     const named = this.#wanted.get(`${CHANNEL_OF[type]} ${symbol}`);
@@ -415,16 +426,22 @@ export class Stats {
 
   /** `ts_out` to arrival, the two clocks reconciled; null before the first. */
   get latency() {
+    const offsetMs = this.clockOffsetMs;
+    if (offsetMs === null || !this.#latencies.length) return null;
     const ordered = [...this.#latencies].sort((one, other) => one - other);
     const rank = (/** @type {number} */ share) =>
-      ordered[Math.min(ordered.length - 1, Math.floor(share * ordered.length))];
-    return ordered.length ? { p50Ms: rank(0.5), p90Ms: rank(0.9), p99Ms: rank(0.99) } : null;
+      offsetMs + ordered[Math.min(ordered.length - 1, Math.floor(share * ordered.length))];
+    return { p50Ms: rank(0.5), p90Ms: rank(0.9), p99Ms: rank(0.99) };
+  }
+
+  /** Whether so few pongs have come that the quickest may have been slow. */
+  get unsure() {
+    return this.#pongs.length < OFFSETS_KEPT / 2;
   }
 
   /** @param {number} tsOutNs of something that was sent at once */
   arrived(tsOutNs) {
-    if (this.clockOffsetMs === null) return;
-    this.#latencies[this.#next++ % LATENCIES_KEPT] = nowMs() + this.clockOffsetMs - tsOutNs / 1e6;
+    this.#latencies[this.#next++ % LATENCIES_KEPT] = nowMs() - tsOutNs / 1e6;
   }
 
   /** The offset is that of the quickest pong, whose two ways differ least. @param {number} sentMs @param {number} tsOutNs */
@@ -522,6 +539,12 @@ export class Connection {
   #readers = new Set();
   /** Commands not answered yet. @type {Map<number, { command: Command, resolve: (answer: any) => void, reject: (error: Error) => void }>} */
   #pending = new Map();
+  /** Commands to send, in order. @type {Command[]} */
+  #queue = [];
+  /** Sent over this connection and not answered. @type {Map<number, Command>} */
+  #flight = new Map();
+  #sent = 0; // over this connection
+  #refused = 0; // how many at the head of the queue were sent already, and were too many
   /** When each ping was sent. @type {Map<number, number>} */
   #pings = new Map();
   #nextId = 1;
@@ -534,6 +557,8 @@ export class Connection {
   #watch;
   /** @type {any} */
   #retry;
+  /** Set while the server has been asked too much. @type {any} */
+  #pause = null;
 
   /** @param {string} url @param {Options} options */
   constructor(url, options) {
@@ -685,7 +710,10 @@ export class Connection {
   /** Give up a connection over which nothing comes. */
   #listen() {
     const silentMs = performance.now() - this.#heardMs;
-    if (silentMs < this.#silenceMs) return;
+    if (silentMs < this.#silenceMs) {
+      if (this.connected && this.stats.unsure) this.#ping();
+      return;
+    }
     this.stats.stale++;
     this.#emit("stale", { silentS: silentMs / 1000 });
     this.#abandon(4002, "no heartbeat");
@@ -705,6 +733,8 @@ export class Connection {
     this.#socket = null;
     clearInterval(this.#watch);
     clearTimeout(this.#retry);
+    clearTimeout(this.#pause);
+    this.#pause = null;
     if (socket) socket.onmessage = socket.onclose = socket.onopen = null; // `ws` wants its onerror
     return socket;
   }
@@ -758,10 +788,46 @@ export class Connection {
     const answer = new Promise((resolve, reject) => {
       if (this.state === "closed") return reject(new FeedError("closed", "the connection was closed"));
       this.#pending.set(id, { command: { ...command, id }, resolve, reject });
-      if (this.connected) this.#send({ ...command, id });
+      if (this.connected) this.#queueUp({ ...command, id });
     });
     answer.catch(() => {}); // who does not wait for the answer is told by the event `error`
     return answer;
+  }
+
+  /** @param {Command} command */
+  #queueUp(command) {
+    if (command.type === "publish") return this.#send(command); // those are not counted
+    this.#queue.push(command);
+    this.#flow();
+  }
+
+  /** Send what waits: some at once, then each after the other's answer, as none may overtake one that is refused. */
+  #flow() {
+    while (this.connected && !this.#pause && (this.#sent < COMMANDS_AT_ONCE || !this.#flight.size)) {
+      const command = this.#queue.shift();
+      if (!command) return;
+      this.#refused = 0;
+      this.#sent++;
+      this.#flight.set(command.id, command);
+      this.#send(command);
+    }
+  }
+
+  /** Take note of an answer; gives its command, if this connection was sent it. @param {number} [id] */
+  #landed(id = -1) {
+    const command = this.#flight.get(id);
+    this.#flight.delete(id);
+    return command;
+  }
+
+  /** Send a command again a little later, before all that came after it. @param {Command} command */
+  #postpone(command) {
+    this.#queue.splice(this.#refused++, 0, command); // refusals come in the order of the commands
+    this.#sent = COMMANDS_AT_ONCE;
+    this.#pause ??= setTimeout(() => {
+      this.#pause = null;
+      this.#flow();
+    }, PACE_MS);
   }
 
   /** @param {Command[]} commands @returns {Promise<Subscribed>} */
@@ -865,11 +931,20 @@ export class Connection {
     if (this.#opened) this.stats.reconnects++;
     this.#opened = true;
     this.#ping();
-    const positions = this.#options.resume ? this.#ledger.positions() : {};
-    for (const command of this.#wants.commands(epoch, positions))
-      this.#send({ ...command, id: this.#nextId++ });
-    for (const { command } of this.#pending.values()) this.#send(command);
+    this.#askAnew(epoch);
     this.#emit("open", { session, epoch, sameEpoch, attempts: this.#attempt });
+  }
+
+  /** Ask for all that is wanted, and then for what was not answered. @param {string} epoch */
+  #askAnew(epoch) {
+    const positions = this.#options.resume ? this.#ledger.positions() : {};
+    const pending = [...this.#pending.values()].map(({ command }) => command);
+    for (const command of pending) if (command.type === "subscribe") this.#wants.alter(command);
+    [this.#queue, this.#sent] = [[], 0];
+    this.#flight.clear();
+    for (const command of this.#wants.commands(epoch, positions))
+      this.#queueUp({ ...command, id: this.#nextId++ });
+    for (const command of pending) this.#queueUp(command);
   }
 
   /** @param {string} epoch */
@@ -884,6 +959,8 @@ export class Connection {
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);
     pending?.resolve(message);
+    this.#landed(message.id);
+    this.#flow();
     return pending?.command;
   }
 
@@ -903,9 +980,13 @@ export class Connection {
 
   /** @param {Failure} error */
   #refuse(error) {
+    if (this.#pings.delete(error.id ?? -1)) return;
+    const sent = this.#landed(error.id);
+    if (sent && error.code === "too_many_commands") return this.#postpone(sent);
     const pending = this.#pending.get(error.id ?? -1);
     this.#pending.delete(error.id ?? -1);
     pending?.reject(new FeedError(error.code, error.message));
+    this.#flow();
     this.#emit("error", error);
   }
 

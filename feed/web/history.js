@@ -3,6 +3,8 @@
 
 /** @typedef {{ name: string, state: string, kind: string, speed: number | null, ts_event: number | null, ticks: number, total: number | null, controllable: boolean }} Source */
 
+const SYMBOLS_PER_REQUEST = 100; // so that an address stays short
+
 export class History {
   /** @param {string} token where the feed asks for one */
   constructor(token) {
@@ -35,10 +37,20 @@ export class History {
     return told && told.symbols;
   }
 
-  /** The newest bars of a symbol, oldest first. @param {string} symbol @param {string} interval @returns {Promise<any[] | null>} */
-  async bars(symbol, interval) {
-    const told = await this.#ask(`v1/bars/${encodeURIComponent(symbol)}?interval=${interval}&limit=2000`);
+  /** The newest bars of a symbol, oldest first. @param {string} symbol @param {string} interval @param {number} limit @returns {Promise<any[] | null>} */
+  async bars(symbol, interval, limit = 2000) {
+    const told = await this.#ask(`v1/bars/${encodeURIComponent(symbol)}?interval=${interval}&limit=${limit}`);
     return told && told.ticks;
+  }
+
+  /** What is newest of these symbols, and the sums of their trades. @param {string[]} symbols @returns {Promise<any[]>} */
+  async snapshots(symbols) {
+    const found = [];
+    for (let at = 0; at < symbols.length; at += SYMBOLS_PER_REQUEST) {
+      const names = symbols.slice(at, at + SYMBOLS_PER_REQUEST).map(encodeURIComponent);
+      found.push(...(await this.#ask(`v1/snapshot?symbols=${names.join()}`))?.snapshots ?? []);
+    }
+    return found;
   }
 
   /** The newest trades of a symbol, oldest first. @param {string} symbol @param {number} limit @returns {Promise<any[] | null>} */

@@ -2,21 +2,26 @@
 // The page at `/`: puts the parts together. Messages only mark what has changed; one paint per
 // animation frame writes it, and only where it is in view.
 
+import { Backfill } from "./backfill.js";
 import { Board } from "./board.js";
 import { INTERVALS } from "./candles.js";
 import { Chart } from "./chart.js";
-import { connect } from "./feed.js";
+import { Detail } from "./detail.js";
+import { connect, PROTOCOL_VERSION } from "./feed.js";
 import { History } from "./history.js";
 import { Panel, sourcesText } from "./panel.js";
 import { Playback } from "./playback.js";
-import { change, changePercent, COLUMNS, count, fixed, signed, vwap } from "./rows.js";
+import { COLUMNS, fixed } from "./rows.js";
 import { Search } from "./search.js";
 import { nextTheme, still, storage, theme, wear } from "./settings.js";
+import { Subscriptions } from "./subscriptions.js";
 import { Table } from "./table.js";
 import { clock, LINES, Tape } from "./tape.js";
 import { isName, isPattern, split, Watchlist } from "./watchlist.js";
 
-const INTERVAL_MS = 200; // how often `latest` brings a quote
+const SLOW = 4001; // the close code of a session that does not read what it is sent
+const SPARING = "This browser was too slow for every trade and now gets the newest one, once a second; volume, high, low and VWAP follow every 5 s. R asks for every trade again.";
+const CATCH_UP_MS = 5000;
 const SETTLE_MS = 2000; // while the first rows come, the first one is selected
 const NOTICE_MS = 15_000;
 const SORT_MS = 1000; // rows that are sorted by a price do not jump about
@@ -53,18 +58,19 @@ const table = new Table(byId("watch"), {
   onScroll: wake,
 });
 const chart = new Chart(byId("chart"), byId("chart-note"), history);
+const detail = new Detail(byId("detail"));
 const tape = new Tape(byId("trades"), byId("tape-note"));
 const panel = new Panel(byId("figures"), byId("state"), feed);
 const playback = new Playback(byId("playback"), history, tell);
 const search = new Search(byId("search"), { suggest, add });
+const subscriptions = new Subscriptions(feed, { answered, failed });
+const backfill = new Backfill(history);
 
-/** @type {Set<string>} what the server has been asked for */
-const asked = new Set();
 /** @type {import("./rows.js").Row[]} */
 let shown = [];
 let selected = "";
 let interval = storage.getItem("feed.interval") ?? "1s";
-let [scheduled, sortedMs] = [false, 0];
+let [scheduled, sortedMs, caughtUpMs] = [false, 0, 0];
 let chosen = false; // by a person
 let lostAt = ""; // when the connection was
 let typed = ""; // to be selected once the server has taken it
@@ -74,26 +80,12 @@ let typed = ""; // to be selected once the server has taken it
 function listed() {
   window.history.replaceState(null, "", watchlist.query);
   board.keep((symbol) => watchlist.has(symbol));
-  ask();
+  subscriptions.keep(watchlist.entries);
   wake();
 }
 
-/** Have the server send what is listed, and no more. */
-function ask() {
-  const wanted = new Set(watchlist.entries);
-  const [fresh, gone] = [[...wanted].filter((own) => !asked.has(own)), [...asked].filter((own) => !wanted.has(own))];
-  fresh.forEach((own) => asked.add(own));
-  gone.forEach((own) => asked.delete(own));
-  if (fresh.length) {
-    // the newest quote is enough; of trades each one counts, as volume is their sum
-    feed.subscribe(fresh, { channels: ["quotes"], delivery: "latest", intervalMs: INTERVAL_MS }).then((ack) => answered(fresh, ack), failed);
-    feed.subscribe(fresh, { channels: ["trades", "status"] }).catch(failed);
-  }
-  if (gone.length) feed.unsubscribe(gone).catch(failed);
-}
-
-/** @param {string[]} fresh @param {import("./feed.js").Subscribed} ack */
-function answered(fresh, { rejected }) {
+/** @param {string[]} fresh @param {import("./feed.js").Rejection[]} rejected */
+function answered(fresh, rejected) {
   const names = new Set(rejected.map((own) => own.symbol));
   if (fresh.includes(typed)) {
     if (!names.has(typed)) select(typed);
@@ -101,12 +93,13 @@ function answered(fresh, { rejected }) {
   }
   if (!names.size) return;
   tell([...new Set(rejected.map((own) => own.message))].join("; "));
-  names.forEach((own) => asked.delete(own));
   watchlist.replace(watchlist.entries.filter((own) => !names.has(own)));
 }
 
 /** @param {any} error */
-const failed = (error) => error.code !== "closed" && tell(error.message);
+function failed(error) {
+  if (error.code !== "closed") tell(error.message);
+}
 
 /** @param {string} text */
 function add(text) {
@@ -162,9 +155,9 @@ function select(symbol) {
   selected = symbol;
   tape.clear();
   table.select(symbol);
-  byId("detail").classList.toggle("empty", !symbol);
+  chart.show(symbol ? board.row(symbol) : null, interval);
+  detail.paint(symbol, board.rows.get(symbol));
   if (symbol) {
-    chart.show(board.row(symbol), interval);
     recall(symbol);
     feed.subscribe(symbol, { channels: ["bars"], snapshot: false }).catch(failed);
   }
@@ -184,21 +177,6 @@ function choose(label) {
   storage.setItem("feed.interval", label);
   for (const button of byId("intervals").children) button.setAttribute("aria-pressed", String(button.value === label));
   if (selected) chart.show(board.row(selected), label);
-}
-
-function describe() {
-  const row = board.rows.get(selected);
-  byId("name").textContent = selected || "No symbol";
-  byId("price").textContent = row ? fixed(row.last, row.decimals) : "";
-  byId("moved").textContent = row && !Number.isNaN(change(row)) ? `${signed(change(row), row.decimals)}  ${signed(changePercent(row), 2)} %` : "";
-  byId("moved").className = row && change(row) ? (change(row) > 0 ? "up" : "down") : "";
-  byId("status").textContent = row?.halted ? `${row.status}${row.reason && `: ${row.reason}`}` : row?.stale ? "stale" : "";
-  if (!row) return;
-  const { open, high, low, reference, volume, decimals, bidSize, askSize } = row;
-  const values = [fixed(open, decimals), fixed(high, decimals), fixed(low, decimals), fixed(reference, decimals), fixed(vwap(row), decimals), count(volume), `${count(bidSize)} × ${count(askSize)}`];
-  byId("session").querySelectorAll("dd").forEach((/** @type {Element} */ cell, /** @type {number} */ at) => {
-    if (cell.textContent !== values[at]) cell.textContent = values[at];
-  });
 }
 
 // Messages
@@ -229,19 +207,20 @@ feed.on("snapshot", (snapshot) => {
 });
 feed.on("open", ({ sameEpoch }) => {
   if (!sameEpoch) renumber();
-  tell("");
+  tell(subscriptions.sparing ? SPARING : "");
   document.body.classList.remove("cut");
-  panel.paint();
+  panel.paint(subscriptions.sparing);
 });
 feed.on("epoch", renumber);
 feed.on("close", ({ code, reason, reconnect, retryMs }) => {
   panel.retryMs = performance.now() + retryMs;
+  if (code === SLOW) subscriptions.spare(true);
   const why = reason || (code === 1006 ? "the connection was lost" : `closed with ${code}`);
   if (!document.body.classList.contains("cut")) lostAt = clock(Date.now() * 1e6).slice(0, 8);
   document.body.classList.add("cut");
   const prices = lostAt && ` Prices are as they were at ${lostAt} UTC.`;
   tell(reconnect ? `Reconnecting: ${why}.${prices}` : `Closed: ${why} (${code}).${prices} Reload the page to try again.`);
-  panel.paint();
+  panel.paint(subscriptions.sparing);
   if (code === 4501) admit(why);
   else if (code === 1006 && history.token) history.refused().then((told) => told && admit(told));
 });
@@ -264,6 +243,7 @@ feed.on("notice", ({ message }) => tell(message, NOTICE_MS));
 
 function renumber() {
   board.renumber();
+  backfill.forget();
   chart.clear();
   tape.clear();
 }
@@ -282,7 +262,7 @@ function paint() {
   if (board.grown || (board.sort && nowMs - sortedMs > SORT_MS)) arrange(nowMs);
   const flashing = table.paint(board.dirty, !still());
   const own = board.rows.get(selected);
-  if (own && board.dirty.has(own)) describe();
+  if (own && board.dirty.has(own)) detail.paint(selected, own);
   board.dirty.clear();
   chart.paint();
   tape.paint(own?.decimals ?? 2);
@@ -298,24 +278,51 @@ function arrange(nowMs) {
   byId("watch-note").hidden = shown.length > 0;
   const first = shown.find((row) => row.heardMs > 0);
   if (first && (!selected || (!chosen && nowMs < SETTLE_MS))) select(first.symbol);
-  describe();
+  detail.paint(selected, board.rows.get(selected));
 }
 
 setInterval(() => {
-  board.tick(performance.now());
-  panel.paint();
+  const nowMs = performance.now();
+  board.tick(nowMs, feed.connected);
+  panel.paint(subscriptions.sparing);
   wake();
+  entitle();
+  if (!feed.connected || document.hidden) return;
+  backfill.fill(table.visible.map((symbol) => board.row(symbol)).filter((row) => row.heardMs), (row) => board.dirty.add(row));
+  if (subscriptions.sparing && nowMs - caughtUpMs > CATCH_UP_MS) catchUp(nowMs);
 }, 1000);
+
+/** Say the price where a page in the background shows: in its tab. */
+function entitle() {
+  const row = board.rows.get(selected);
+  const price = row && !Number.isNaN(row.last) ? `${fixed(row.last, row.decimals)} ${selected}` : selected;
+  const text = [feed.connected ? "" : "⚠", price, price && "·", "feed"].filter(Boolean).join(" ");
+  if (document.title !== text) document.title = text;
+}
+
+/** Where not every trade comes, have the server's sums of them. @param {number} nowMs */
+async function catchUp(nowMs) {
+  caughtUpMs = nowMs;
+  const snapshots = await history.snapshots([...board.rows.keys()]).catch(() => []);
+  for (const own of snapshots) if (watchlist.has(own.symbol)) board.catchUp(own);
+}
+
+/** A person has no patience, or has found a quicker machine. */
+function retry() {
+  if (subscriptions.sparing) tell("");
+  subscriptions.spare(false);
+  feed.retry();
+}
 
 // The person
 
 /** @type {Record<string, () => void>} */
 const KEYS = {
   "/": () => search.focus(),
-  "?": () => byId("about").showModal(),
+  "?": explain,
   t: () => dress(nextTheme()),
   w: () => table.focus(),
-  r: () => feed.retry(),
+  r: retry,
   " ": () => playback.toggle(),
 };
 
@@ -330,6 +337,11 @@ addEventListener("keydown", (event) => {
   act();
 });
 
+function explain() {
+  byId("versions").textContent = `Protocol ${PROTOCOL_VERSION}, ${chart.version ? `chart library ${chart.version}` : "no chart library"}`;
+  byId("about").showModal();
+}
+
 /** @param {string} name */
 function dress(name) {
   byId("theme").textContent = { auto: "◐ Auto", dark: "● Dark", light: "○ Light" }[name] ?? "";
@@ -337,7 +349,7 @@ function dress(name) {
 }
 
 byId("theme").addEventListener("click", () => dress(nextTheme()));
-byId("help").addEventListener("click", () => byId("about").showModal());
+byId("help").addEventListener("click", explain);
 byId("share").addEventListener("click", () =>
   navigator.clipboard?.writeText(location.href).then(() => tell("The address of this page, with its symbols, is in the clipboard."), failed));
 byId("token").addEventListener("close", () => {
@@ -352,6 +364,7 @@ byId("intervals").append(...INTERVALS.map(({ label }, at) => {
 }));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart.restyle());
 addEventListener("online", () => feed.retry());
+document.addEventListener("visibilitychange", () => document.hidden || feed.retry()); // timers are slow in the background
 
 dress(wear(theme()));
 choose(interval);

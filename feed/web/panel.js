@@ -6,8 +6,14 @@ import { clock } from "./tape.js";
 
 const WORDS = { connecting: "connecting", open: "live", waiting: "reconnecting", closed: "closed" };
 
+/** As text, without a unit. @param {number} value */
+const short = (value) => fixed(value, Math.abs(value) < 10 ? 2 : 0);
+
 /** @param {number | null | undefined} value */
-const ms = (value) => (value == null ? "–" : `${fixed(value, value < 10 ? 2 : 0)} ms`);
+const ms = (value) => (value == null ? "–" : `${short(value).replace("-", "−")} ms`);
+
+/** What the clocks are unsure of must not show as a time below zero. @param {{ p50Ms: number, p99Ms: number } | null} latency */
+const latencyText = (latency) => (latency ? `${short(Math.max(0, latency.p50Ms))} / ${ms(Math.max(0, latency.p99Ms))}` : "–");
 
 /** @param {number} value */
 const bytes = (value) => (value < 1024 ? `${value} B` : `${(value / 1024).toFixed(1)} KiB`);
@@ -17,7 +23,7 @@ export function sourcesText(heartbeat) {
   return Object.entries(heartbeat?.sources ?? {}).map(([name, state]) => {
     const { ts_event, speed } = heartbeat.positions?.[name] ?? {};
     const at = ts_event ? ` ${clock(ts_event).slice(0, 8)}` : "";
-    return `${name} ${state}${at}${speed ? ` ×${speed}` : ""}`;
+    return `${name} ${state}${at}${at && speed ? ` ×${speed}` : ""}`;
   }).join(" · ");
 }
 
@@ -47,18 +53,18 @@ export class Panel {
     [this.#ticks, this.#atMs] = [ticks, now];
   }
 
-  paint() {
+  /** @param {boolean} sparing whether only the newest trades are asked for */
+  paint(sparing) {
     this.#measure();
     const { stats, heartbeat, state, session } = this.#feed;
-    const { latency } = stats;
     this.#say({
       "ticks/s": count(Math.round(this.#rate)),
-      "latency p50": ms(latency?.p50Ms),
-      "latency p99": ms(latency?.p99Ms),
+      "latency p50 / p99": latencyText(stats.latency),
       "round trip": ms(stats.roundTripMs),
       "clock offset": ms(stats.clockOffsetMs),
       queued: bytes(heartbeat?.queued_bytes ?? 0),
       "server lag": ms(heartbeat?.lag_ms),
+      trades: sparing ? "the newest, each second" : "each one",
       skipped: count(stats.skipped),
       resumed: count(stats.resumed),
       gaps: stats.gaps ? `${count(stats.gaps)} (${count(stats.lost)} ticks)` : "0",
@@ -77,7 +83,7 @@ export class Panel {
   /** @param {Record<string, string>} values */
   #say(values) {
     for (const [term, value] of Object.entries(values)) {
-      const key = term.replace(/\W/g, "-");
+      const key = term.replace(/\W+/g, "-");
       const cell = this.#element.querySelector(`[data-key=${key}]`) ?? this.#add(term, key);
       if (cell.textContent !== value) cell.textContent = value;
     }

@@ -2,7 +2,7 @@
 // What is known of each symbol, from quotes, trades, status and snapshots. Needs no browser.
 
 const [DAY_NS, REWIND_NS] = [86_400e9, 1e9];
-const SPARK_POINTS = 60;
+export const SPARK_POINTS = 60;
 const HALTED = /halt|suspend|pause|closed/i;
 
 /** @typedef {ReturnType<typeof newRow>} Row */
@@ -90,6 +90,18 @@ export function sample(row) {
   if (row.spark.length > SPARK_POINTS) row.spark.shift();
 }
 
+/** Put the log's bars of one second before the points there are; each close stands until the next. @param {Row} row @param {any[]} bars oldest first */
+export function prepend(row, bars) {
+  const start = bars.findLastIndex((bar, at) => at > 0 && bar.ts_event < bars[at - 1].ts_event); // a tape that started over
+  const past = bars.slice(Math.max(0, start));
+  const points = past.flatMap(({ ts_event, close }, at) => {
+    const seconds = ((past[at + 1]?.ts_event ?? ts_event + 1e9) - ts_event) / 1e9;
+    return new Array(Math.min(SPARK_POINTS, Math.round(seconds))).fill(close);
+  });
+  row.spark = [...points, ...row.spark].slice(-SPARK_POINTS);
+  row.samples++;
+}
+
 /** @param {Row} row */
 export const mid = (row) => (row.bid + row.ask) / 2;
 
@@ -101,6 +113,9 @@ export const changePercent = (row) => (row.last / row.reference - 1) * 100;
 
 /** @param {Row} row */
 export const vwap = (row) => (row.volume ? row.notional / row.volume : NaN);
+
+/** Before the first trade none is known, which is not none. @param {Row} row */
+export const volume = (row) => amount(Number.isNaN(row.last) ? NaN : row.volume);
 
 // As text: a dash for what is not known, a sign for what may be below zero.
 
@@ -121,7 +136,7 @@ const SHORT = new Intl.NumberFormat("en", { notation: "compact", minimumFraction
 export const count = (value) => (Number.isFinite(value) ? COUNT.format(value) : "–");
 
 /** @param {number} value */
-export const amount = (value) => (value < 1e6 ? count(value) : SHORT.format(value));
+export const amount = (value) => (value >= 1e6 ? SHORT.format(value) : count(value));
 
 /**
  * @typedef {object} Column
@@ -142,5 +157,5 @@ export const COLUMNS = [
   { key: "last", label: "Last", text: (row) => fixed(row.last, row.decimals), value: (row) => row.last, moves: true },
   { key: "change", label: "Chg", title: "Change since the previous close, or the open", text: (row) => signed(change(row), row.decimals), value: change, sign: change },
   { key: "percent", label: "Chg %", text: (row) => signed(changePercent(row), 2), value: changePercent, sign: change },
-  { key: "volume", label: "Volume", text: (row) => amount(row.volume), value: (row) => row.volume },
+  { key: "volume", label: "Volume", text: volume, value: (row) => row.volume },
 ];

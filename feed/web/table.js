@@ -4,7 +4,7 @@
 
 const OVERSCAN = 4;
 const FLASH_MS = 250;
-const SPARK = { width: 72, height: 16 };
+const SPARK = { width: 60, height: 16 };
 
 /** @typedef {{ symbol: string, halted: boolean, stale: boolean, reason: string, spark: number[], samples: number } & Record<string, any>} Row */
 /** @typedef {{ key: string, label: string, title?: string, text: (row: any) => string, value?: (row: any) => number | string, moves?: boolean, sign?: (row: any) => number }} Column */
@@ -63,6 +63,11 @@ export class Table {
     this.#body.addEventListener("click", (event) => this.#click(event));
     this.#body.addEventListener("pointerdown", (event) => this.#grab(event));
     new ResizeObserver(look).observe(scroller);
+  }
+
+  /** The symbols of the rows in view, or nearly. */
+  get visible() {
+    return [...this.#shown.keys()].map(({ symbol }) => symbol);
   }
 
   focus() {
@@ -166,7 +171,7 @@ export class Table {
     this.#columns.forEach(({ text, value, moves, sign }, at) => {
       const [shown, cell] = [text(row), line.tds[at]];
       if (line.cells[at].data !== shown) line.cells[at].data = shown;
-      if (sign) direct(cell, sign(row));
+      if (sign) direct(cell, /[1-9]/.test(shown) ? sign(row) : 0);
       if (!moves || !value) return;
       const [before, after] = [line.values[at], value(row)];
       line.values[at] = after;
@@ -179,7 +184,7 @@ export class Table {
     const { line: element, mark } = line;
     element.classList.toggle("halted", row.halted);
     element.classList.toggle("stale", row.stale);
-    const word = row.halted ? "halted" : row.stale ? "stale" : "";
+    const word = row.halted ? "halt" : row.stale ? "stale" : "";
     if (mark.textContent !== word) [mark.textContent, mark.title] = [word, row.reason];
     if (row.samples !== line.samples) line.spark.setAttribute("points", sparkline(row.spark));
     line.samples = row.samples;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -41,9 +41,20 @@ class Desk:
         page: Playwright's.
     """
 
-    def __init__(self, browser: Any, url: str, size: dict[str, int] = DESK, **options: Any) -> None:
+    def __init__(
+        self,
+        browser: Any,
+        url: str,
+        size: dict[str, int] = DESK,
+        *,
+        scripts: Iterable[str] = (),
+        **options: Any,
+    ) -> None:
+        """Open it; `scripts` run before its own."""
         self.faults: list[str] = []
         self.context = browser.new_context(viewport=size, **options)
+        for script in scripts:
+            self.context.add_init_script(script)
         self.context.set_default_timeout(LIMIT_MS)
         self.page = self.context.new_page()
         self._host = url.split("/")[2]
@@ -88,6 +99,7 @@ class Desk:
 
     def type(self, text: str) -> None:
         """Type into the field for symbols, and press Enter."""
+        self.page.evaluate("() => document.activeElement.blur()")
         self.page.keyboard.press("/")
         self.page.keyboard.type(text)
         self.page.keyboard.press("Enter")

@@ -40,12 +40,20 @@ def subscriptions(url: str) -> float:
         return float(re.findall(rb"(?m)^feed_subscriptions (\S+)$", response.read())[0])
 
 
-def publish(url: str, tick: dict[str, Any]) -> None:
-    body = json.dumps(tick).encode()
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url) as response:
+        return json.load(response)
+
+
+def post(url: str, told: dict[str, Any]) -> Any:
     headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{url}v1/ticks", body, headers)
+    request = urllib.request.Request(url, json.dumps(told).encode(), headers)
     with urllib.request.urlopen(request) as response:
-        assert json.load(response)["rejected"] == []
+        return json.load(response)
+
+
+def publish(url: str, tick: dict[str, Any]) -> None:
+    assert post(f"{url}v1/ticks", tick)["rejected"] == []
 
 
 def ticks(desk: Desk, symbol: str) -> None:
@@ -188,11 +196,24 @@ def test_the_chart_has_the_logs_bars_and_the_tape_the_logs_trades_at_once(
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_nothing_is_cut_off_at_the_side(desk: Open, url: str, size: dict[str, int]) -> None:
-    page = desk(url, size)
+    touch = size == PHONE
+    page = desk(url, size, is_mobile=touch, has_touch=touch)
     ticks(page, "MSFT")
-    wide = "() => document.documentElement.scrollWidth <= innerWidth"
-    assert page.page.evaluate(wide)
-    hidden = """() => [...document.querySelectorAll('#watch td, #watch th, #top > *, #detail *')]
+    page.page.evaluate(
+        """async () => {
+            const { Table } = await import("./table.js");
+            const { COLUMNS, newRow } = await import("./rows.js");
+            const table = new Table(document.querySelector("#watch"), { columns: COLUMNS });
+            const wide = { bid: 42760.32, ask: 42768.32, last: 42760.32, reference: 43210.12 };
+            table.show(["BTC-USD", "ETH-USD"].map((symbol, at) =>
+                ({ ...newRow(symbol), ...wide, volume: 123456, halted: !at, stale: !!at })));
+        }"""
+    )
+    assert (
+        page.page.evaluate("() => [document.documentElement.scrollWidth, innerWidth]")
+        == [size["width"]] * 2
+    )
+    hidden = """() => [...document.querySelectorAll('#watch :is(td, th, em), #top > *, #detail *')]
         .map((own) => [own.className || own.id, own.getBoundingClientRect()])
         .filter(([_, { width, right }]) => width > 0 && right > innerWidth + 1)"""
     assert page.page.evaluate(hidden) == []
@@ -236,7 +257,7 @@ def test_a_halt_is_marked_with_its_reason_and_its_end_is_not(desk: Open, tmp_pat
         page = desk(f"{url}?symbols=IBM,AAPL")
         ticks(page, "IBM")
         publish(url, {"type": "status", "symbol": "IBM", "status": "halted", "reason": EVIL})
-        page.wait("() => document.querySelector('tr.halted .mark')?.textContent === 'halted'")
+        page.wait("() => document.querySelector('tr.halted .mark')?.textContent === 'halt'")
         assert page.symbols() == ["IBM", "AAPL"]
         assert page.page.locator("tr.halted").count() == 1
         page.wait(STATUS_IS % json.dumps(f"halted: {EVIL}"))
@@ -266,6 +287,39 @@ def test_a_server_that_is_killed_is_waited_for_and_what_was_missed_is_accounted_
         assert page.text("[data-key=gaps]") == "0"
         assert page.text("[data-key=reconnects]") == "1"
         assert page.page.locator("#news").is_hidden()
+
+
+def test_a_browser_that_is_too_slow_gets_the_newest_trades_and_says_so(
+    desk: Open, tmp_path: Path
+) -> None:
+    small = ("--outbox-limit-bytes", "262144", "--send-buffer-bytes", "16384")
+    market = ("--simulate", "AAPL,IBM", "--rate", "10000", "--anonymous-admin")
+    busy = "() => { const end = performance.now() + 5000; while (performance.now() < end); }"
+
+    def volume_is_the_servers(page: Desk) -> None:
+        post(f"{url}v1/sources/simulate", {"action": "pause"})
+        session = get(f"{url}v1/snapshot?symbols=AAPL")["snapshots"][0]["session"]
+        total = session["volume"]
+        text = f"{total / 1e6:.2f}M" if total >= 1e6 else f"{total:,}"
+        page.wait(
+            "([at, text]) => document.querySelector(at).textContent === text",
+            ['#watch tr[data-symbol="AAPL"] .volume', text],
+        )
+        post(f"{url}v1/sources/simulate", {"action": "resume"})
+
+    with serving(tmp_path, *market, *small) as feed:
+        url = f"http://127.0.0.1:{feed.port}/"
+        page = desk(url)
+        ticks(page, "AAPL")
+        page.page.evaluate(busy)
+        page.wait_for_text("#news", "too slow for every trade")
+        page.wait_for_text("[data-key=trades]", "the newest")
+        page.wait_for_text("#state", "live")
+        volume_is_the_servers(page)
+        page.page.keyboard.press("r")
+        page.wait_for_text("[data-key=trades]", "each one")
+        volume_is_the_servers(page)
+        assert "closed with 4001" in feed.log
 
 
 def test_without_the_chart_library_the_page_says_so_and_the_rest_works(

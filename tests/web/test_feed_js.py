@@ -311,6 +311,56 @@ def test_a_subscription_made_before_the_first_connection_is_sent_once(script: An
     assert run.ask(None) == [["A"], ["B"]]
 
 
+def test_more_commands_than_a_server_takes_wait_for_their_turn_and_keep_their_order(
+    script: Any,
+) -> None:
+    """Of those that are refused as too many none is lost, and none overtakes another."""
+    run = script(FAKE + """
+        const later = [];
+        globalThis.setTimeout = (act) => later.push(act);
+        const feed = start();
+        const [socket] = sockets;
+        const sent = () => socket.sent.filter(({ type }) => type === "subscribe");
+        const answer = (own, type) => socket.hear({ type, id: own.id, subscriptions: {},
+          code: "too_many_commands", message: "slower" });
+        socket.welcome();
+        const acks = Array.from({ length: 20 }, (_, at) => feed.subscribe(`S${at}`));
+        const atOnce = sent().length;
+        const first = sent();
+        first.slice(0, 14).forEach((own) => answer(own, "subscribed"));
+        first.slice(14).forEach((own) => answer(own, "error"));
+        const held = sent().length;
+        later.splice(0).forEach((act) => act());
+        for (let at = held; at < sent().length; at++) answer(sent()[at], "subscribed");
+        await Promise.all(acks);
+        feed.close();
+        return [atOnce, held, sent().slice(held).map((own) => own.symbols[0]), told.slice(1, -1)];
+    """)  # fmt: skip
+    later = [f"S{number}" for number in range(14, 20)]
+    assert run.ask(None) == [16, 16, later, []]
+
+
+def test_new_terms_given_without_a_connection_hold_from_the_next_ones_beginning(
+    script: Any,
+) -> None:
+    """Who was too slow for every trade is not sent them all over again first."""
+    run = script(FAKE + """
+        const feed = start({ symbols: "A" });
+        sockets[0].welcome();
+        const [{ id }] = sockets[0].sent.filter(({ type }) => type === "subscribe");
+        sockets[0].hear({ type: "subscribed", id, subscriptions: {} });
+        sockets[0].onclose({ code: 4001, reason: "slow consumer" });
+        feed.subscribe("A", { delivery: "latest", intervalMs: 500 });
+        feed.retry();
+        await turn();
+        sockets[1].welcome();
+        feed.close();
+        return sockets[1].sent.filter(({ type }) => type === "subscribe")
+          .map((own) => [own.delivery, own.interval_ms]);
+    """)  # fmt: skip
+    assert run.ask(None) == [["latest", 500], ["latest", 500]]
+
+
 def test_what_was_published_is_not_published_again_and_the_publisher_is_told(script: Any) -> None:
     run = script(FAKE + """
         const feed = start();

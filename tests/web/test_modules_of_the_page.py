@@ -105,7 +105,7 @@ def test_cells_show_every_decimal_a_price_has_had_and_a_sign_for_each_change(ask
 
 
 def test_cells_show_a_dash_for_what_is_not_known(ask: Ask) -> None:
-    assert ask("rows.js", CELLS, []) == ["–"] * 6 + ["0"]
+    assert ask("rows.js", CELLS, []) == ["–"] * 7
 
 
 @pytest.mark.parametrize(
@@ -207,6 +207,109 @@ def test_a_symbol_that_has_fallen_silent_is_stale_and_one_that_never_spoke_is_no
 ) -> None:
     asked = {"ticks": TICKS[:1], "symbols": ["B", "N"], "nowMs": 32_000}
     assert ask("board.js", BOARD, asked) == [["B", True], ["N", False]]
+
+
+# backfill.js and rows.js: the sparkline's past
+
+PREPEND = """
+const row = own.newRow("A");
+row.spark = asked.live;
+own.prepend(row, asked.bars.map(([second, close]) => ({ ts_event: second * 1e9, close })));
+return row.spark;
+"""
+
+
+@pytest.mark.parametrize(
+    ("bars", "live", "shown"),
+    [
+        ([(10, 1.0), (11, 2.0), (14, 3.0)], [4.0], [1.0, 2.0, 2.0, 2.0, 3.0, 4.0]),
+        ([(90, 9.0), (91, 9.0), (10, 1.0), (11, 2.0)], [], [1.0, 2.0]),
+        ([(10, 1.0), (5000, 2.0)], [3.0], [*[1.0] * 58, 2.0, 3.0]),
+    ],
+    ids=["a close stands until the next", "a tape that started over", "no more than are shown"],
+)
+def test_a_sparkline_begins_with_the_logs_bars(
+    ask: Ask, bars: list[tuple[int, float]], live: list[float], shown: list[float]
+) -> None:
+    assert ask("rows.js", PREPEND, {"bars": bars, "live": live}) == shown
+
+
+def test_rows_are_filled_one_after_the_other_and_once(ask: Ask) -> None:
+    told = ask(
+        "backfill.js",
+        """
+        let [open, most] = [0, 0];
+        const requests = [];
+        const backfill = new own.Backfill({ async bars(symbol) {
+          requests.push(symbol);
+          most = Math.max(most, ++open);
+          await null;
+          open--;
+          if (symbol === "bad") throw new Error("busy");
+          return [{ ts_event: 0, close: 1 }];
+        } });
+        const rows = ["A", "B", "bad", "C"].map((symbol) => ({ symbol, spark: [], samples: 0 }));
+        const fill = () => backfill.fill(rows, () => {});
+        await Promise.all([fill(), fill()]);
+        await fill();
+        return [requests, most, rows.map((row) => row.spark.length)];
+        """,
+    )
+    assert told == [["A", "B", "bad", "C"], 1, [1, 1, 0, 1]]
+
+
+# subscriptions.js
+
+SUBSCRIPTIONS = """
+const sent = [], gone = new Set(["NOPE"]);
+const feed = {
+  async subscribe(names, { channels, delivery = "adaptive" }) {
+    sent.push(["subscribe", names.join(), channels.join(), delivery]);
+    return { rejected: names.filter((own) => gone.has(own)).map((symbol) => ({ symbol })) };
+  },
+  async unsubscribe(names, { channels = ["all"] } = {}) {
+    sent.push(["unsubscribe", names.join(), channels.join()]);
+  },
+};
+const answers = [];
+const subscriptions = new own.Subscriptions(feed, {
+  answered: (names, rejected) => answers.push([names, rejected.map(({ symbol }) => symbol)]),
+  failed: (error) => { throw error; },
+});
+for (const [name, argument] of asked) {
+  subscriptions[name](argument);
+  await new Promise((resolve) => setTimeout(resolve));
+}
+return { sent, answers };
+"""
+
+
+def test_the_server_is_asked_for_what_is_new_and_relieved_of_what_is_gone(ask: Ask) -> None:
+    told = ask(
+        "subscriptions.js",
+        SUBSCRIPTIONS,
+        [["keep", ["A", "NOPE"]], ["keep", ["A", "B"]], ["keep", ["B"]]],
+    )
+    assert [own for own in told["sent"] if own[2] != "status"] == [
+        ["subscribe", "A,NOPE", "quotes", "latest"],
+        ["subscribe", "A,NOPE", "trades", "adaptive"],
+        ["subscribe", "B", "quotes", "latest"],
+        ["subscribe", "B", "trades", "adaptive"],
+        ["unsubscribe", "A", "all"],
+    ]
+    assert told["answers"] == [[["A", "NOPE"], ["NOPE"]], [["B"], []]]
+
+
+def test_who_spares_itself_gets_the_newest_trades_until_it_wants_each_again(ask: Ask) -> None:
+    steps = [["keep", ["A"]], ["spare", True], ["spare", True], ["keep", ["A", "B"]]]
+    told = ask("subscriptions.js", SUBSCRIPTIONS, [*steps, ["spare", False]])
+    assert [own for own in told["sent"] if own[2] == "trades"] == [
+        ["subscribe", "A", "trades", "adaptive"],
+        ["subscribe", "A", "trades", "latest"],
+        ["subscribe", "B", "trades", "latest"],
+        ["unsubscribe", "A,B", "trades"],
+        ["subscribe", "A,B", "trades", "adaptive"],
+    ]
 
 
 # candles.js

@@ -29,9 +29,14 @@ import {{ connect }} from {json.dumps((WEB / "feed.js").as_uri())};
 import {{ tell }} from {json.dumps((HERE / "account.js").as_uri())};
 const WebSocket = globalThis.WebSocket ?? (await import("ws")).default;
 const feed = connect(process.argv[2], {{ symbols: ["AAPL", "MSFT"], WebSocket }});
-tell(feed, (told) => console.log(JSON.stringify(told)));
+const say = (told) => console.log(JSON.stringify(told));
+const seen = {{ called: 0, iterated: 0 }};
+tell(feed, say);
+feed.on("tick", () => seen.called++);
 if (process.argv[3]) feed.on("close", () => feed.retry());
 process.stdin.on("data", () => feed.drop()).on("end", () => feed.close());
+for await (const ticks of feed.batches()) seen.iterated += ticks.length;
+say(["seen", seen]);
 """
 
 
@@ -118,6 +123,27 @@ def keeping(folder: Path, port: int) -> Iterator[Feed]:
     state = ("--state-dir", str(folder / "state"), "--port", str(port))
     with serving(folder, *MARKET, *state) as feed:
         yield feed
+
+
+@pytest.mark.parametrize("watch", ["ws", "own"], indirect=True)
+def test_a_server_that_is_killed_again_and_again_ends_neither_callbacks_nor_iteration(
+    watch: Callable[..., Watcher], tmp_path: Path
+) -> None:
+    port, deaths = free_port(), 3
+    for life in range(deaths + 1):
+        with keeping(tmp_path, port) as feed:
+            if not life:
+                client = watch(f"ws://127.0.0.1:{port}", "eager")
+            opened = lambda story, wanted=life + 1: count(story, "open") == wanted  # noqa: E731
+            client.wait(opened, "an open")
+            client.wait_for_ticks()
+            if life < deaths:
+                feed.process.send_signal(signal.SIGKILL)
+                feed.process.wait(20)
+    story = client.end()
+    assert account(story[:-1]) >= ENOUGH * deaths
+    ticks = sum(len(own) for kind, own in story if kind == "ticks")
+    assert story[-1] == ["seen", {"called": ticks, "iterated": ticks}]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ const ws = new WebSocket("ws://127.0.0.1:8080");
 ws.onopen = () => ws.send(JSON.stringify({ type: "subscribe", symbols: ["AAPL"] }));
 ws.onmessage = ({ data }) => { document.querySelector("pre").textContent += data + "\\n"; };
 ws.onerror = () => console.error("error");
-ws.onclose = ({ code }) => console.error("closed", code);
+ws.onclose = ({ code }) => { document.querySelector("pre").textContent += `closed ${code}`; };
 </script>"""
 
 
@@ -66,6 +66,20 @@ def test_ten_lines_of_plain_websocket_show_ticks(
     assert '"type":"quote","symbol":"AAPL"' in told
     assert "MSFT" not in told
     page.close()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "seen"), [((), "closed 1006"), (("--allowed-origins", "null"), '"type":"quote"')]
+)
+def test_a_page_from_a_file_is_refused_unless_its_origin_is_allowed(
+    browser: object, tmp_path: Path, allowed: tuple[str, ...], seen: str
+) -> None:
+    with serving(tmp_path, "--simulate", "AAPL", *allowed) as feed:
+        own = tmp_path / "own.html"
+        own.write_text(PLAIN.replace("8080", str(feed.port)))
+        page = Desk(browser, own.as_uri())
+        page.wait_for_text("pre", seen)
+        page.close()
 
 
 def test_the_page_of_the_javascript_document_shows_quotes(
