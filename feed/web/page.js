@@ -224,8 +224,8 @@ feed.on("close", ({ code, reason, reconnect, retryMs }) => {
   if (code === 4501) admit(why);
   else if (code === 1006 && history.token) history.refused().then((told) => told && admit(told));
 });
-feed.on("error", ({ code, message }) => {
-  if (code === "unauthenticated") admit(message);
+feed.on("error", ({ code }) => {
+  if (code === "unauthenticated") admit("This feed has to know first who is asking.");
 });
 
 /** Ask for a token; the page is loaded anew with it. @param {string} why */
