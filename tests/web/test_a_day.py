@@ -226,7 +226,7 @@ def day(desk: Callable[..., Desk], tmp_path: Path) -> Iterator[Day]:
 
 
 @pytest.mark.parametrize(
-    "rounds", [1, pytest.param(12, marks=[pytest.mark.soak, pytest.mark.timeout(290)])]
+    "rounds", [1, pytest.param(6, marks=[pytest.mark.soak, pytest.mark.timeout(290)])]
 )
 def test_a_day_leaves_nothing_unexplained_and_nothing_behind(day: Day, rounds: int) -> None:
     day.live()
