@@ -28,9 +28,9 @@ audit: $(BIN)/ruff ## known weaknesses in what is installed (asks the package in
 	@$(BIN)/bandit --quiet --recursive feed --severity-level medium
 	@$(BIN)/pip-audit --local --skip-editable
 
-notebook-e2e: $(BIN)/ruff ## a notebook in JupyterLab under Chromium; its picture is docs/notebook.png
-	@$(BIN)/python -c 'import jupyterlab' 2>/dev/null || $(BIN)/pip install --quiet jupyterlab
-	@$(BIN)/python -m tests.integration.jupyterlab $(ARGS)
+notebook-e2e: $(BIN)/ruff ## a notebook in JupyterLab and Notebook 7 under Chromium; pictures in docs/
+	@$(BIN)/python -c 'import jupyterlab, notebook' 2>/dev/null || $(BIN)/pip install --quiet jupyterlab notebook
+	@$(BIN)/python -m tests.integration.frontends $(ARGS)
 
 soak: $(BIN)/ruff ## long tests that want a quiet machine (ten minutes)
 	@$(BIN)/pytest -m soak

@@ -49,6 +49,25 @@ def test_every_row_is_the_tapes_also_while_a_cell_computes(tmp_path: Path) -> No
             assert own["seq"].diff().dropna().eq(1).all()
 
 
+def test_bars_and_last_values_are_those_of_the_tape(tmp_path: Path) -> None:
+    begin = "2026-01-05T14:45:00"
+    tape = feed.tape(TAPE, start=begin)
+    channels = ["quotes", "trades", "bars"]
+    options = ("--replay", str(TAPE), "--start", begin, "--speed", "20")
+    with (
+        serving(tmp_path, *options) as server,
+        Live(server.url, ["*"], channels=channels, delivery="all") as live,
+    ):
+        live.wait(n=10**9, seconds=LIMIT_S)
+        assert live.sources == {"replay": "ended"}
+        pd.testing.assert_frame_equal(live.last, tape.as_of("2027-01-01"))
+        for interval in ("1s", "5s"):
+            whole = live.quotes.index[0].ceil(interval)
+            mine, tapes = (own.bars(interval).loc[whole:] for own in (live, tape))
+            assert len(mine) >= len(live.symbols)
+            pd.testing.assert_frame_equal(mine, tapes, check_categorical=False)
+
+
 def test_it_goes_on_after_a_restart_of_the_feed(tmp_path: Path) -> None:
     options = ("--simulate", "AAPL,MSFT", "--rate", "500", "--state-dir", str(tmp_path / "state"))
     with serving(tmp_path, *options) as server:

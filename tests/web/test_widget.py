@@ -32,6 +32,7 @@ window.give = ({ values, trail, ...sheet }) => {
 };
 window.remove = widget.render({ model: window.model, el: document.getElementById("cell") });
 window.listeners = listeners;
+window.widget = widget;
 </script>
 """
 
@@ -120,6 +121,26 @@ def test_the_kernel_is_told_when_the_page_goes_and_comes_back(cell: Cell) -> Non
     sent = cell.page.evaluate("sent.length")
     cell.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
     assert cell.page.evaluate("sent.length") == sent
+
+
+@pytest.mark.parametrize(
+    ("dressed", "theme"),
+    [
+        ("document.body.className = 'vscode-dark'", "dark"),
+        ("document.body.className = 'vscode-light'", "light"),
+        ("document.body.dataset.jpThemeLight = 'false'", "dark"),
+        ("document.body.dataset.jpThemeLight = 'true'", "light"),
+    ],
+)
+def test_it_looks_as_the_notebook_does(cell: Cell, dressed: str, theme: str) -> None:
+    cell.page.evaluate(dressed)
+    cell.page.evaluate("widget.render({ model, el: document.getElementById('cell') })")
+    assert cell.page.locator(".feed-live").last.get_attribute("data-theme") == theme
+
+
+def test_it_asks_nothing_of_any_network(cell: Cell) -> None:
+    cell.give({"A": [1.0, 1.5, None, None, 0]})
+    assert cell.page.evaluate("performance.getEntriesByType('resource').length") == 0
 
 
 def test_the_figures_are_packed_as_the_kernel_packs_them(cell: Cell) -> None:
