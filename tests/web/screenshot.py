@@ -18,7 +18,8 @@ NAMES: Final = (
 MINUTES: Final = 40
 """Of the tape, played fast up to the last seconds before the picture."""
 
-SPEEDS: Final = ("60", "1")
+SPEEDS: Final = {"60": MINUTES - 5, "1": 80}
+"""For how many seconds each: the last so long that all the latencies shown are of it."""
 
 
 def main(picture: Path, scheme: str = "dark") -> None:
@@ -33,10 +34,10 @@ def main(picture: Path, scheme: str = "dark") -> None:
             url = f"http://127.0.0.1:{feed.port}/?symbols={NAMES.replace('/', '%2F')}"
             page = Desk(browser, url, color_scheme=scheme)
             page.page.keyboard.press("3")
-            for speed in SPEEDS:
+            for speed, seconds in SPEEDS.items():
                 page.page.select_option("#playback .speed", speed)
                 page.wait_for_text("#sources", f"×{speed}")
-                page.page.wait_for_timeout(1000 * (17 if speed == "1" else MINUTES - 5))
+                page.page.wait_for_timeout(1000 * seconds)
             page.page.keyboard.press("w")
             page.page.evaluate("() => document.activeElement.blur()")
             page.page.screenshot(path=picture)
