@@ -35,7 +35,6 @@ export class Detail {
 
   /** @param {string} symbol "" for none @param {Row | undefined} row */
   paint(symbol, row) {
-    this.#element.classList.toggle("empty", !row);
     this.#say("name", symbol || "No symbol selected");
     this.#say("price", row ? fixed(row.last, row.decimals) : "");
     const moved = row ? change(row) : NaN;

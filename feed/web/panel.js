@@ -36,8 +36,6 @@ export class Panel {
   #rate = 0;
   /** When the next attempt is made. */
   retryMs = 0;
-  /** Why the connection was lost. */
-  reason = "";
 
   /** @param {HTMLElement} element a list of terms and values @param {HTMLElement} state @param {import("./feed.js").Connection} feed */
   constructor(element, state, feed) {
