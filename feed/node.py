@@ -254,13 +254,16 @@ class Node:
         if self._recorder is not None:
             self._recorder.append(ticks)
         begun_s = perf_counter()
+        self._registry.admission.expire(ticks[0].ts_out)
         self.hub.receive(ticks, streams)
         self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
 
     def _take_rows(self, rows: Rows, start: int, stop: int) -> None:
         """Stamp rows and hand them on, where nobody but the hub wants them."""
         begun_s = perf_counter()
-        self.hub.receive_rows(rows, start, stop, self._clock.now_ns())
+        ts_out = self._clock.now_ns()
+        self._registry.admission.expire(ts_out)
+        self.hub.receive_rows(rows, start, stop, ts_out)
         self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
 
     async def _keep_state(self) -> None:

@@ -10,6 +10,7 @@ import orjson
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
 from feed.hub.pending import Target
+from feed.hub.stream import Stream
 from feed.hub.tickerplant import Tickerplant, new_epoch
 from feed.sessions.addresses import Addresses
 from feed.sessions.auth import Authority
@@ -110,7 +111,7 @@ class World:
         self.timers: list[tuple[float, Callable[[], None]]] = []
         self.flushes: list[Callable[[], None]] = []
         self.hub = Hub(self.flushes.append, journal_ticks_per_stream=journal_ticks_per_stream)
-        self.tickerplant = Tickerplant(self.hub.index, self.hub.receive, self.clock)
+        self.tickerplant = Tickerplant(self.hub.index, self._take, self.clock)
         self.registry = Registry(
             self.hub,
             self.tickerplant.epoch,
@@ -125,6 +126,10 @@ class World:
             addresses=addresses,
         )
         self._bars = BarBuilder()
+
+    def _take(self, ticks: list[Tick], streams: list[Stream]) -> None:
+        self.registry.admission.expire(ticks[0].ts_out)
+        self.hub.receive(ticks, streams)
 
     def _through(self, ticks: list[Tick]) -> list[Tick]:
         burst = self._bars.extend(ticks, max(tick.ts_event for tick in ticks))

@@ -50,10 +50,11 @@ class TlsTransport(SocketTransport):
                     sent += self._socket.send(record)
                 except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
                     self._stuck = bytes(record)
-                    self._loop.add_writer(self._fd, self._on_writable)
+                    if not self._lost:
+                        self._loop.add_writer(self._fd, self._on_writable)
                     return sent + len(record)
         except OSError:
-            self._loop.call_soon(self.abort)
+            self._lose()
             return len(view)
         return sent
 
@@ -88,7 +89,7 @@ class TlsTransport(SocketTransport):
             if self._stuck and not self._unstick():
                 return
         except OSError:
-            self.abort()
+            self._lose()
             return
         if self._wants_write:
             super()._on_writable()

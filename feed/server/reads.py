@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Mapping
 from importlib.resources import files
-from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -20,6 +20,7 @@ from feed import codes
 from feed.errors import MissingExtraError
 from feed.history.log import Log, Page
 from feed.history.want import Want, read_position
+from feed.hub.steps import STEP
 from feed.protocol.describe import describe
 from feed.protocol.messages import Snapshot
 from feed.server import rest
@@ -55,17 +56,30 @@ class SymbolsHandler(ApiHandler):
         "next": rest.symbol,
     }
 
-    def get(self) -> None:
+    def initialize(self, registry: Registry, log: Log) -> None:  # type: ignore[override]
+        """Take what the application was built with."""
+        super().initialize(registry)
+        self._history = log
+
+    async def get(self) -> None:
         """Give the names in order, from `next` on."""
         limit = self.query.get("limit", LIMIT_MAX)
-        names = list(islice(self._names(), limit + 1))
-        self.say({"symbols": names[:limit], "next": names[limit] if names[limit:] else None})
+        async with self._history.turn:
+            names = await self._some(limit + 1)
+            self.say({"symbols": names[:limit], "next": names[limit] if names[limit:] else None})
 
-    def _names(self) -> Iterator[str]:
+    async def _some(self, count: int) -> list[str]:
+        """Look through all names in steps."""
         ticked = {own.symbol for own in self.registry.hub.index.streams() if own.seq}
-        known = ticked | (self.registry.universe.declared or set())
+        names = sorted(ticked | (self.registry.universe.declared or set()))
         wanted, first = self.query.get("filter", "").lower(), self.query.get("next", "")
-        return (own for own in sorted(known) if own >= first and self._takes(own, wanted))
+        found: list[str] = []
+        for at in range(bisect_left(names, first), len(names), STEP):
+            found += [own for own in names[at : at + STEP] if self._takes(own, wanted)]
+            if len(found) >= count:
+                break
+            await asyncio.sleep(0)
+        return found[:count]
 
     def _takes(self, name: str, wanted: str) -> bool:
         if name not in self.principal.subscribe:
@@ -92,12 +106,13 @@ class SnapshotHandler(ApiHandler):
         asked, rejected = read_subscriptions(
             names, channels, self.registry.universe, self.principal
         )
-        snapshots = []
-        for name in dict.fromkeys(own.pattern for own in asked):
-            snapshots.append(self._snapshot(name, channels))
-            await asyncio.sleep(0)
-        epoch = self.registry.epoch
-        self.say({"epoch": epoch, "snapshots": snapshots, "rejected": rejected})
+        async with self._history.turn:
+            snapshots = []
+            for name in dict.fromkeys(own.pattern for own in asked):
+                snapshots.append(self._snapshot(name, channels))
+                await asyncio.sleep(0)
+            epoch = self.registry.epoch
+            self.say({"epoch": epoch, "snapshots": snapshots, "rejected": rejected})
 
     def _names(self) -> list[str]:
         names = [own for own in self.query.get("symbols", "").split(",") if own]
@@ -242,7 +257,7 @@ def routes(registry: Registry, log: Log) -> list[tuple[str, Any, dict[str, objec
     shared: dict[str, object] = {"registry": registry, "log": log}
     return [
         (r"/v1/openapi\.json", DocumentHandler, {"registry": registry}),
-        (r"/v1/symbols", SymbolsHandler, {"registry": registry}),
+        (r"/v1/symbols", SymbolsHandler, shared),
         (r"/v1/snapshot", SnapshotHandler, shared),
         (r"/v1/ticks/(.+)", TicksHandler, shared),
         (r"/v1/bars/(.+)", BarsHandler, shared),

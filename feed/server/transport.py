@@ -51,9 +51,11 @@ class SocketTransport:
         "_finished",
         "_frames",
         "_loop",
+        "_lost",
         "_message_limit_bytes",
         "_metrics",
         "_reader",
+        "_reading",
         "_session",
         "_socket",
         "_turn",
@@ -78,16 +80,17 @@ class SocketTransport:
         self._reader: FrameReader | None = None
         self._frames: Iterator[Frame] | None = None
         self._session: Session | None = None
+        self._reading = False
         self._wants_write = False
         self._writable = False
+        self._lost = False
         self._asked = False
         self._finished = False
 
     def start(self, session: Session, early: bytes = b"") -> None:
         """Begin to read for a session; `early` are bytes that came with the handshake."""
         self._session = session
-        if self._fd >= 0:
-            self._loop.add_reader(self._fd, self._on_readable)
+        self._read_next()
         if early:
             self._take(early)
 
@@ -105,7 +108,7 @@ class SocketTransport:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError:
-            self._loop.call_soon(self.abort)
+            self._lose()
             return len(buffer)
 
     def want_turn(self) -> None:
@@ -116,7 +119,7 @@ class SocketTransport:
 
     def want_write(self, wanted: bool) -> None:
         """Ask to be told when the socket takes bytes again."""
-        if wanted == self._wants_write or self._fd < 0:
+        if wanted == self._wants_write or self._fd < 0 or self._lost:
             return
         self._wants_write = wanted
         if wanted:
@@ -148,12 +151,29 @@ class SocketTransport:
         if session is not None:
             session.lost()
 
+    def _lose(self) -> None:
+        """Have the session end when it is its turn, as many may lose their sockets at once."""
+        if self._fd >= 0 and not self._lost:
+            self._lost = True
+            self._loop.remove_reader(self._fd)
+            self._loop.remove_writer(self._fd)
+            self.want_turn()
+
+    def _read_next(self) -> None:
+        """Be told when there is something to read, as nothing is left of what was."""
+        self._frames = None
+        if not (self._reading or self._lost or self._fd < 0):
+            self._reading = True
+            self._loop.add_reader(self._fd, self._on_readable)
+
     def _on_writable(self) -> None:
         self._writable = True
         self.want_turn()
 
     def _on_readable(self) -> None:
         if self._frames is not None:  # what was read before comes first
+            self._reading = False
+            self._loop.remove_reader(self._fd)
             return
         try:
             data = self._receive()
@@ -162,7 +182,7 @@ class SocketTransport:
         if data is None:
             return
         if not data:
-            self.abort()
+            self._lose()
         elif self._session is not None and not self._finished:
             self._session.quiet_beats = 0
             self._take(data)
@@ -182,6 +202,8 @@ class SocketTransport:
 
     def _step(self) -> bool:
         """Do one thing for the session, and tell whether there is more to do."""
+        if self._lost:
+            self.abort()
         session = self._session
         if session is not None:
             self._serve(session)
@@ -202,18 +224,18 @@ class SocketTransport:
             elif self._frames is not None:
                 self._read_on(session, self._frames)
         except FrameError as error:
-            self._frames = None
+            self._read_next()
             session.fail(error.close_code, str(error))
         except Exception:
             log.exception("session %s failed", session.name)
-            self._frames = None
+            self._read_next()
             self._give_up(session)
 
     def _read_on(self, session: Session, frames: Iterator[Frame]) -> None:
         for frame in frames:
             self._dispatch(session, frame)
             return
-        self._frames = None
+        self._read_next()
         if self._reader is not None and self._reader.idle:
             self._reader = None
 

@@ -15,7 +15,8 @@ from feed.metrics import Metrics
 from feed.protocol.messages import Authenticated, Id, Notice
 from feed.sessions.addresses import Addresses
 from feed.sessions.auth import Authority
-from feed.sessions.entitlements import NOBODY, STRANGER, Principal
+from feed.sessions.entitlements import NOBODY, STRANGER
+from feed.sessions.expiry import NEVER_NS, NS, Expiries
 from feed.sessions.limits import Limits
 
 if TYPE_CHECKING:
@@ -23,13 +24,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WARNING_S: Final = 30.0
+WARNING_S: Final = 30
 """How long before its token expires a session is told."""
 
-LOOK_S: Final = 60.0
-"""How long to wait for an expiry at most before the wall clock is read again: it may step."""
-
-NS: Final = 1_000_000_000
+LOOK_S: Final = 0.5
+"""How long to wait for an expiry at most before the wall clock, which may step, is read again: a
+session must have ended within a second."""
 
 
 class Admission:
@@ -60,6 +60,9 @@ class Admission:
         self._clock = clock
         self._limits = limits
         self._later = later
+        self._ends = Expiries()
+        self._warnings = Expiries()
+        self._looking = False
 
     def open(self, session: Session) -> None:
         """Take note of a session that begins; who has yet to authenticate gets a deadline."""
@@ -71,7 +74,10 @@ class Admission:
 
     def closed(self, session: Session) -> None:
         """Take note of a session that has ended."""
-        name = session.principal.name
+        name, ends = session.principal.name, session.principal.expires_at
+        if ends is not None:
+            self._ends.remove(ends, session)
+            self._warnings.remove(ends - WARNING_S, session)
         self.sessions_of[name] -= 1
         if not self.sessions_of[name]:
             del self.sessions_of[name]
@@ -108,7 +114,7 @@ class Admission:
         for session in list(sessions):
             before, now = session.principal, self.authority.renewed(session.principal)
             if now is None:
-                session.close(CloseCode.UNAUTHENTICATED, "the key was revoked")
+                session.close_in_turn(CloseCode.UNAUTHENTICATED, "the key was revoked")
             elif now != before:
                 session.principal = now
                 session.reconsider(before)
@@ -123,24 +129,35 @@ class Admission:
             return
         log.info("session %s is %s's", session.name, principal.name)
         session.send(Authenticated(principal.name, principal.expires_at, id=id))
-        self._watch(session, principal, warned=False)
+        if principal.expires_at is not None:
+            self._ends.add(principal.expires_at, session)
+            self._warnings.add(principal.expires_at - WARNING_S, session)
+            self._look()
+
+    def expire(self, now_ns: int) -> None:
+        """End the sessions whose tokens have expired; asked before every burst of ticks."""
+        if now_ns >= self._ends.next_ns:
+            for session in self._ends.take(now_ns):
+                session.close_in_turn(CloseCode.TOKEN_EXPIRED, "the token has expired")
 
     def _hurry(self, session: Session) -> None:
         if session.principal is NOBODY:
             self._metrics.refuse("authentication_timeout")
             session.close(CloseCode.UNAUTHENTICATED, "not authenticated in time")
 
-    def _watch(self, session: Session, principal: Principal, *, warned: bool) -> None:
-        """Tell a session shortly before its token expires, and end it when that happens."""
-        if session.principal is not principal or principal.expires_at is None or session.ended:
-            return
-        left_s = principal.expires_at - self._clock.now_ns() / NS
-        if left_s <= 0:
-            session.close(CloseCode.TOKEN_EXPIRED, "the token has expired")
-            return
-        if left_s <= WARNING_S and not warned:
-            warned = True
+    def _look(self) -> None:
+        """Warn and end whom it is time for, and do it again when it is time for the next one."""
+        now_ns = self._clock.now_ns()
+        for session in self._warnings.take(now_ns):
+            left_s = (session.principal.expires_at or 0) - now_ns / NS
             text = f"the token expires in {left_s:.0f} s: send authenticate with a new one"
             session.send(Notice(text))
-        wait_s = left_s if warned else left_s - WARNING_S
-        self._later(min(wait_s, LOOK_S), lambda: self._watch(session, principal, warned=warned))
+        self.expire(now_ns)
+        next_ns = min(self._ends.next_ns, self._warnings.next_ns)
+        if not self._looking and next_ns < NEVER_NS:
+            self._looking = True
+            self._later(min((next_ns - now_ns) / NS, LOOK_S), self._look_again)
+
+    def _look_again(self) -> None:
+        self._looking = False
+        self._look()

@@ -103,14 +103,15 @@ class CatchUp:
 
     def forget(self, streams: set[Stream]) -> None:
         """Owe nothing more of some streams."""
-        for owed in (self._resumes, self._newest):
-            for stream in owed.keys() & streams:
-                del owed[stream]
-        names = {(stream.channel, stream.symbol) for stream in streams} if self._snapshots else ()
-        for symbol in {symbol for _, symbol in names} & self._snapshots.keys():
-            channels = self._snapshots.pop(symbol)
-            if kept := tuple(name for name in channels if (name, symbol) not in names):
-                self._snapshots[symbol] = kept
+        for told in (self._resumes, self._newest):
+            for stream in told.keys() & streams:
+                del told[stream]
+        owed = self._snapshots
+        for stream in streams if owed else ():
+            if stream.channel in owed.get(stream.symbol, ()):
+                kept = tuple(own for own in owed.pop(stream.symbol) if own != stream.channel)
+                if kept:
+                    owed[stream.symbol] = kept
 
     def frames(self, budget_bytes: int, *, newest: bool) -> Iterator[bytes]:
         """Read about so many bytes of each kind from the log.

@@ -90,6 +90,7 @@ class Delivery:
         "_cohort",
         "_context",
         "_ended",
+        "_held",
         "_overflow",
         "_own",
         "_positions",
@@ -115,6 +116,7 @@ class Delivery:
         self._cohort: Cohort | None = None
         self._positions: dict[Stream, int] = {}
         self._ended = False
+        self._held = False
         self._own: OwnTicks | None = None
 
     @property
@@ -371,7 +373,7 @@ class Delivery:
     def drain(self) -> None:
         """Write what is owed until all is sent, the socket is full, or the turn is over."""
         outbox = self.outbox
-        if outbox is None:
+        if outbox is None or self._held:
             return
         if self._cohort is not None:
             self._context.hub.flush_cohort(self._cohort)
@@ -389,9 +391,16 @@ class Delivery:
         else:
             self._transport.want_write(True)
 
+    def withhold(self) -> None:
+        """Leave the cohort, and write nothing at all before `finish`."""
+        self.leave()
+        self._held = True
+        self._transport.want_write(False)
+
     def finish(self, last: bytes) -> None:
         """Leave the cohort, complete the frame that is on its way, send the last bytes, and end."""
         self.leave()
+        self._held = False
         outbox, self.outbox = self.outbox, None
         rest = outbox.only_rest() if outbox else b""
         self.outbox = self._new_outbox()

@@ -162,9 +162,11 @@ class Outbox:
             self._head_segment = None
 
     def only_rest(self) -> bytes:
-        """Give the rest of the frame that is on its way; everything else is given up."""
-        self._spread()
-        return bytes(self._head)
+        """Give the rest of the frame that is on its way; everything else may be given up."""
+        segment = self._head_segment
+        if segment is None:
+            return bytes(self._head)
+        return segment.after(len(segment.buffer) - len(self._head))[0]
 
     def without_ticks(self) -> bytes:
         """Give the rest of the frame that is on its way, and the control messages."""

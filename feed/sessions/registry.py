@@ -173,6 +173,7 @@ class Registry:
         self._beats += 1
         if self._beats % self._patrol_beats == 0:
             self.admission.patrol(self)
+        self.admission.expire(self.clock.now_ns())
         self.tiers.catch_up()
         slot = self._slots[self._beats % BEATS]
         if not slot:

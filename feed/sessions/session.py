@@ -146,9 +146,11 @@ class Session:
     def go_on(self) -> None:
         """Take the next step of what was begun."""
         while self._works:
-            if next(self._works[0], _FINISHED) is not _FINISHED:
+            work = self._works[0]
+            if next(work, _FINISHED) is not _FINISHED:
                 return
-            self._works = self._works[1:]
+            if self._works and self._works[0] is work:  # else it has brought about the end
+                self._works = self._works[1:]
 
     def _begin(self, work: Steps) -> None:
         """Do something in steps, the first one now, unless there is more to do before."""
@@ -208,18 +210,19 @@ class Session:
             self.close(CloseCode.BAD_MESSAGE, f"{self._mistakes} commands in a row were refused")
 
     def reconsider(self, before: Principal) -> None:
-        """Hold the subscriptions to the entitlements as they are now; tells what was lost."""
-        if not self._closing:
-            self._begin(self._hold_to_principal(before))
+        """Hold the subscriptions to the entitlements as they are now; tells what was lost.
 
-    def _hold_to_principal(self, before: Principal) -> Steps:
-        delay_s = self.principal.delay_s
-        if delay_s != before.delay_s and not self.delivery.serve_from(
-            self._context.tiers.of(delay_s)
-        ):
-            self.close(CloseCode.DRAINING, "the delay of this session has changed")
-        elif self.principal.rights != before.rights and len(self.delivery.subscriptions):
-            yield from hold_to_rights(self)
+        It begins when it is this session's turn, as many may have the same key.
+        """
+        if self._closing:
+            return
+        now, delay_s = self.principal, self.principal.delay_s
+        tiers = self._context.tiers
+        if delay_s != before.delay_s and not self.delivery.serve_from(tiers.of(delay_s)):
+            self.close_in_turn(CloseCode.DRAINING, "the delay of this session has changed")
+        elif now.rights != before.rights and len(self.delivery.subscriptions):
+            self._works = (*self._works, hold_to_rights(self))
+            self.delivery.want_turn()
 
     def settle(self, move: Move, id: Id, rejected: list[Rejection]) -> None:
         """Acknowledge a move that was made, and owe what it brought."""
@@ -267,6 +270,17 @@ class Session:
         """Say why in a `closing` message, close, and give up what is still owed."""
         farewell = Closing(code, reason, reconnect=code not in STAY_AWAY)
         self._end(code, text_frame(encode(farewell)) + close_frame(code, reason))
+
+    def close_in_turn(self, code: int, reason: str) -> None:
+        """Send no tick from now on, and close when it is this session's turn, as many may end."""
+        if not self._closing:
+            self.delivery.withhold()
+            self._works = (self._close(code, reason),)
+            self.delivery.want_turn()
+
+    def _close(self, code: int, reason: str) -> Steps:
+        self.close(code, reason)
+        yield from ()
 
     def give_up(self) -> None:
         """Close on a peer that is not heard of any more, and wait for nothing."""

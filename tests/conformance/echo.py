@@ -1,16 +1,21 @@
-"""The product's own handshake, transport and frame reader, with an echo in place of the feed."""
+"""The product's own handshake, transports and frame reader, with an echo in place of the feed."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from feed.protocol.frames import Frame, Opcode, text_frame
 from feed.server import arrivals, entrance
 from feed.server.app import bind, listen
+from feed.server.encrypted import TlsTransport
+from feed.server.gate import Gate
+from feed.server.tls import Certificate
 from feed.server.transport import SocketTransport
 from feed.sessions.delivery import Transport
 from feed.sessions.entitlements import ANONYMOUS
@@ -36,8 +41,16 @@ class EchoTransport(SocketTransport):
             super()._dispatch(session, frame)
 
 
+class EncryptedEchoTransport(TlsTransport, EchoTransport):
+    """The same under TLS."""
+
+    __slots__ = ()
+
+
 @asynccontextmanager
-async def echoing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+async def echoing(
+    monkeypatch: pytest.MonkeyPatch, certificate: Certificate | None = None
+) -> AsyncIterator[int]:
     """Serve the echo on a free port; gives the port."""
     limits = Limits(outbox_bytes=4 * MESSAGE_BYTES, message_bytes=MESSAGE_BYTES)
     registry = World(limits=limits).registry
@@ -48,12 +61,32 @@ async def echoing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
         return Session(name, transport, registry, ANONYMOUS, batched=batched)
 
     monkeypatch.setattr(entrance, "SocketTransport", EchoTransport)
+    monkeypatch.setattr(entrance, "TlsTransport", EncryptedEchoTransport)
     monkeypatch.setattr(arrivals, "MORE", 0)  # nothing follows the answer
     monkeypatch.setattr(registry, "open", open_silent)
     sockets = bind("127.0.0.1", 0, 65_536)
-    server = listen(registry, sockets)
+    server = listen(registry, sockets, gate=Gate(certificate=certificate))
     try:
         yield sockets[0].getsockname()[1]
     finally:
         server.stop()
         await server.close_all_connections()
+
+
+@asynccontextmanager
+async def encrypting(port: int, trusting: ssl.SSLContext) -> AsyncIterator[int]:
+    """Speak TLS to a port for who cannot; gives the port where that is done."""
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        onward = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+        await asyncio.gather(pass_on(reader, onward[1]), pass_on(onward[0], writer))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feed.hub.late import LateHub
+from feed.hub.subscriptions import Subscriptions
 from feed.sessions.entitlements import Principal
 from feed.sessions.session import Session
 from feed.symbols import ALL_SYMBOLS
@@ -117,6 +118,8 @@ def test_a_session_whose_delay_changes_comes_back() -> None:
     desk.tell(type="subscribe", symbols=["A"])
     before, desk.late.principal = desk.late.principal, Principal("late", ALL_SYMBOLS, delay_s=5)
     desk.late.reconsider(before)
+    assert desk.late.delivery.subscriptions == Subscriptions()
+    desk.late.go_on()
     assert messages(desk.transport)[-1]["code"] == 4000
 
 

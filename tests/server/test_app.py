@@ -3,13 +3,24 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import re
 import socket
+from importlib.resources import files
+from typing import Any
 
+import orjson
 import pytest
+from tornado.routing import PathMatches, Rule
 
 from feed.errors import ListenError
 from feed.logs import ACCESS
-from feed.server.app import bind
+from feed.server.app import FaviconHandler, application, bind
+from feed.server.entrance import Entrance
+from feed.server.gate import Gate
+from feed.server.pages import ChartsHandler, FileHandler, RootHandler
+from feed.server.rest import METHODS, ApiHandler, UnknownHandler
+from feed.server.turn import Turn
+from feed.server.websocket import StreamHandler
 from tests.fakes import World
 from tests.server.local import answer, peer, request, serving
 
@@ -20,6 +31,51 @@ def asked(first: bytes) -> tuple[str, bytes]:
             return await answer(port, first)
 
     return asyncio.run(ask())
+
+
+NOT_FOR_PROGRAMS = {RootHandler, FileHandler, ChartsHandler, FaviconHandler, StreamHandler}
+"""The page, what belongs to it, and the stream, which is docs/PROTOCOL.md's."""
+
+
+def routes() -> list[tuple[re.Pattern[str], type]]:
+    """Give every address that has an answer of its own, and who gives it."""
+
+    async def build() -> list[Rule]:
+        entrance = Entrance(World().registry, Turn(asyncio.get_running_loop()), Gate())
+        return list(application(entrance).wildcard_router.rules)
+
+    found = [(own.matcher, own.target) for own in asyncio.run(build())]
+    return [
+        (matcher.regex, target)
+        for matcher, target in found
+        if isinstance(matcher, PathMatches) and target is not UnknownHandler
+    ]
+
+
+DOCUMENT: dict[str, Any]
+DOCUMENT = orjson.loads((files("feed.server") / "openapi.json").read_bytes())["paths"]
+
+
+def handlers(path: str) -> list[type]:
+    """Give who answers an address of the document."""
+    asked = re.sub(r"\{\w+\}", "a", path)
+    return [handler for pattern, handler in routes() if pattern.fullmatch(asked)]
+
+
+def test_every_address_for_programs_is_in_the_document() -> None:
+    ours = {handler for _, handler in routes()} - NOT_FOR_PROGRAMS
+    assert ours == {handler for path in DOCUMENT for handler in handlers(path)}
+
+
+@pytest.mark.parametrize("path", DOCUMENT)
+def test_the_document_has_the_methods_and_parameters_that_an_address_takes(path: str) -> None:
+    [handler] = handlers(path)
+    assert issubclass(handler, ApiHandler)
+    assert set(DOCUMENT[path]) == {own for own in METHODS if own in vars(handler)}
+    for method in DOCUMENT[path].values():
+        given = method.get("parameters", [])
+        names = {own.get("name") or own["$ref"].rpartition("/")[2] for own in given}
+        assert names - set(re.findall(r"\{(\w+)\}", path)) == set(handler.parameters)
 
 
 @pytest.mark.parametrize("path", ["/nosuch", "/v1", "/page.html", "/../../setup.cfg"])

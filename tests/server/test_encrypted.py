@@ -77,12 +77,18 @@ class Tls:
 
 
 class Asked:
-    def add(self, step: Callable[[], bool]) -> None: ...
+    """Notes who asked for a turn."""
+
+    def __init__(self) -> None:
+        self.steps: list[Callable[[], bool]] = []
+
+    def add(self, step: Callable[[], bool]) -> None:
+        self.steps.append(step)
 
 
-def made(room: int) -> tuple[TlsTransport, Tls, Loop]:
+def made(room: int, asked: Asked | None = None) -> tuple[TlsTransport, Tls, Loop]:
     tls, loop = Tls(room), Loop()
-    return TlsTransport(tls, loop, Asked(), 65_536, Metrics()), tls, loop
+    return TlsTransport(tls, loop, asked or Asked(), 65_536, Metrics()), tls, loop
 
 
 def test_what_fits_is_sent_record_by_record() -> None:
@@ -121,13 +127,17 @@ def test_the_end_waits_for_what_is_stuck() -> None:
     assert tls.ended == ["unwrap", "shutdown"]
 
 
-def test_a_dead_socket_takes_all_and_is_let_go_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    transport, tls, loop = made(room=1)
+def test_a_dead_socket_takes_all_and_is_let_go_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked()
+    transport, tls, _ = made(room=1, asked=asked)
 
     def dead(data: object) -> int:
         raise ConnectionResetError
 
     monkeypatch.setattr(tls, "send", dead)
     assert transport.write(b"x" * 99) == 99
-    loop.later[-1]()
+    assert transport.write(b"x" * 99) == 99
+    assert tls.ended == []
+    [step] = asked.steps
+    assert not step()
     assert tls.ended == ["close"]

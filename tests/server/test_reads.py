@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import orjson
@@ -174,6 +176,27 @@ def test_too_many_readers_at_a_time_are_told_to_come_back(monkeypatch: pytest.Mo
     assert head.startswith("HTTP/1.1 503 ")
     assert "Retry-After: 1" in head
     assert orjson.loads(body)["code"] == "busy"
+
+
+@pytest.mark.parametrize("path", ["/v1/symbols", "/v1/snapshot?symbols=A,B"])
+def test_many_who_ask_for_much_are_answered_one_after_the_other(path: str) -> None:
+    world, working, most = with_market(), 0, 0
+
+    async def counted(seconds: float) -> None:
+        nonlocal working, most
+        working += 1
+        most = max(most, working)
+        await asyncio.sleep(seconds)
+        working -= 1
+
+    async def ask() -> list[tuple[str, bytes]]:
+        async with serving(world) as port:
+            with patch.object(reads, "asyncio", SimpleNamespace(sleep=counted)):
+                return await asyncio.gather(*(answer(port, request(path)) for _ in range(5)))
+
+    answers = asyncio.run(ask())
+    assert all(head.startswith("HTTP/1.1 200 ") for head, _ in answers)
+    assert most == 1
 
 
 def test_the_document_is_served() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from unittest.mock import patch
 
 import orjson
@@ -49,13 +49,13 @@ class Line:
 
 
 @asynccontextmanager
-async def connected(early: bytes = b"") -> AsyncIterator[Line]:
+async def connected(early: bytes = b"", turn: Turn | None = None) -> AsyncIterator[Line]:
     left, right = socket.socketpair()
     left.setblocking(False)
     right.setblocking(False)
     left.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
     loop = asyncio.get_running_loop()
-    transport = SocketTransport(left, loop, Turn(loop), LIMIT_BYTES, Metrics())
+    transport = SocketTransport(left, loop, turn or Turn(loop), LIMIT_BYTES, Metrics())
     line = Line(World(), transport, right)
     transport.start(line.session, early)
     try:
@@ -130,6 +130,31 @@ def test_a_session_that_cannot_even_be_closed_is_let_go() -> None:
             line.transport.want_write(True)
             await line.read()
             assert not line.world.registry.connections
+
+    run(talk)
+
+
+def test_nothing_is_read_ahead_of_what_is_not_done_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feed.server.turn.SHARE_S", -1.0)
+    reads: list[int] = []
+    receive = SocketTransport._receive
+
+    def counted(transport: SocketTransport) -> bytes | None:
+        data = receive(transport)
+        reads.append(len(data or b""))
+        return data
+
+    monkeypatch.setattr(SocketTransport, "_receive", counted)
+
+    async def talk(line: Line) -> None:
+        many = masked(1, PING) * 100
+        await line.send(many)
+        await eventually(lambda: len(reads) == 1)
+        await line.send(many)
+        answers = b""
+        while answers.count(b'"pong"') < 200:
+            answers += await line.read(b'"id":1}')
+        assert reads == [len(many), len(many)]
 
     run(talk)
 
@@ -218,6 +243,26 @@ def test_a_peer_that_vanishes_ends_its_session_once() -> None:
         assert line.world.hub.metrics.sessions_closed == {1006: 1}
 
     run(talk)
+
+
+def test_peers_that_vanish_at_the_same_moment_end_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feed.server.turn.SHARE_S", -1.0)  # one step in each turn of the loop
+
+    async def main() -> list[int]:
+        turn = Turn(asyncio.get_running_loop())
+        async with AsyncExitStack() as stack:
+            lines = [await stack.enter_async_context(connected(turn=turn)) for _ in range(3)]
+            lines[0].peer.close()
+            lines[1].peer.close()
+            lines[2].peer.close()
+            lines[2].transport.write(b"x")
+            left: list[int] = []
+            while sum(len(own.world.registry) for own in lines):
+                left.append(sum(len(own.world.registry) for own in lines))
+                await asyncio.sleep(0)
+        return left
+
+    assert set(asyncio.run(main())) == {3, 2, 1}
 
 
 def test_a_dead_socket_takes_everything_and_ends_its_session() -> None:

@@ -62,12 +62,19 @@ class Desk:
         """Do something and give what the session was told meanwhile."""
         before = len(messages(self.transport))
         act()
+        self.have_turns()
         self.world.hub.flush()
         return messages(self.transport)[before:]
 
     def patrol(self) -> None:
         self.register.changed = True
         self.world.registry.admission.patrol(self.world.registry)
+        self.have_turns()
+
+    def have_turns(self) -> None:
+        """Be served until nothing is left to be done."""
+        while self.session.busy:
+            self.session.go_on()
 
     @property
     def closes(self) -> dict[int, int]:
@@ -123,15 +130,44 @@ def test_a_token_is_told_of_30_s_before_it_expires_and_ends_the_session_then() -
     [done] = desk.tell(type="authenticate", token="desk-2")
     assert done["expires_at"] == 1050
     desk.tell(type="subscribe", symbols=["A"])
-    assert desk.world.timers[-1][0] == 20.0
     desk.world.clock.wall_ns = 1020 * NS
     [notice] = desk.during(desk.world.fire_timers)
     assert notice["message"] == "the token expires in 30 s: send authenticate with a new one"
     desk.world.clock.wall_ns = 1050 * NS
-    desk.world.publish(quote("A"))
     [closing] = desk.during(desk.world.fire_timers)
     assert (closing["code"], closing["reconnect"]) == (4004, True)
     assert desk.during(lambda: desk.world.publish(quote("A"))) == []
+
+
+def test_no_tick_of_after_the_expiry_is_sent_though_no_timer_was_due() -> None:
+    desk = Desk()
+    desk.world.clock.wall_ns = 1000 * NS
+    desk.register.known["desk-2"] = replace(desk.desk_2, expires_at=1050)
+    desk.tell(type="authenticate", token="desk-2")
+    desk.tell(type="subscribe", symbols=["A"])
+    desk.world.clock.wall_ns = 1050 * NS - 1
+    [last] = desk.during(lambda: desk.world.publish(quote("A")))
+    assert last["ts_out"] == 1050 * NS - 1
+    desk.world.clock.wall_ns = 1050 * NS
+    [closing] = desk.during(lambda: desk.world.publish(quote("A")))
+    assert (closing["type"], closing["code"]) == ("closing", 4004)
+
+
+def test_what_is_owed_when_a_token_expires_is_not_sent_any_more() -> None:
+    desk = Desk()
+    desk.world.clock.wall_ns = 1000 * NS
+    desk.register.known["desk-2"] = replace(desk.desk_2, expires_at=1050)
+    desk.tell(type="authenticate", token="desk-2")
+    desk.tell(type="subscribe", symbols=["A"], delivery="all")
+    desk.transport.room = 0
+    for _ in range(3):
+        desk.world.publish(quote("A"))
+        desk.world.hub.flush()
+    desk.transport.room = 1 << 20
+    desk.world.registry.admission.expire(1050 * NS)
+    desk.session.delivery.drain()
+    assert desk.session.busy
+    assert [own["type"] for own in desk.during(desk.have_turns)] == ["closing"]
 
 
 def test_a_fresh_token_of_the_same_principal_lets_the_session_go_on() -> None:
@@ -142,16 +178,23 @@ def test_a_fresh_token_of_the_same_principal_lets_the_session_go_on() -> None:
     desk.register.known["desk-2"] = replace(desk.desk_2, expires_at=1100)
     desk.tell(type="authenticate", token="desk-2")
     desk.world.clock.wall_ns = 1020 * NS
-    desk.world.fire_timers()
-    assert desk.closes == {}
-    assert [delay_s for delay_s, _ in desk.world.timers] == [50.0]
+    assert desk.during(desk.world.fire_timers) == []
+    desk.world.clock.wall_ns = 1100 * NS
+    assert desk.during(desk.world.fire_timers)[-1]["code"] == 4004
 
 
-def test_a_wall_clock_that_steps_is_looked_at_again_within_a_minute() -> None:
+def test_the_wall_clock_is_read_twice_a_second_and_not_for_each_session() -> None:
     desk = Desk()
+    desk.world.timers.clear()
     desk.register.known["desk-2"] = replace(desk.desk_2, expires_at=100_000)
     desk.tell(type="authenticate", token="desk-2")
-    assert desk.world.timers[-1][0] == 60.0
+    second, _ = desk.open()
+    second.receive(b'{"type":"authenticate","token":"desk-2"}')
+    assert [delay_s for delay_s, _ in desk.world.timers if delay_s < 10] == [0.5]
+    desk.world.clock.wall_ns = 200_000 * NS
+    desk.during(desk.world.fire_timers)
+    second.go_on()
+    assert desk.closes == {4004: 2}
 
 
 def test_a_revoked_key_ends_the_session() -> None:

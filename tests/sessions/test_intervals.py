@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -10,7 +11,7 @@ from feed.hub.interval import Interval
 from feed.hub.steps import STEP
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
-from feed.sessions.intervals import Intervals
+from feed.sessions.intervals import SHARE_S, Intervals
 from tests.fakes import FakeClock
 
 
@@ -31,6 +32,18 @@ class Member:
 
     def take_newest(self, interval: Interval, streams: list[Stream]) -> None:
         self.given += streams
+
+
+class Slow(Member):
+    """Takes its time."""
+
+    def __init__(self, clock: FakeClock, each_s: float) -> None:
+        super().__init__()
+        self._clock, self._each_s = clock, each_s
+
+    def take_newest(self, interval: Interval, streams: list[Stream]) -> None:
+        super().take_newest(interval, streams)
+        self._clock.passed_s += self._each_s
 
 
 class Broken(Member):
@@ -82,20 +95,49 @@ def test_what_ticked_is_given_at_once_after_silence_and_then_once_per_interval()
     assert delay_s == pytest.approx(0.15)
 
 
-def test_all_together_are_given_one_step_in_a_turn_and_none_waits_for_all_of_another() -> None:
-    loop, many, few = Loop(), Member(), Member()
+def test_a_turn_takes_as_many_steps_as_fit_its_share_and_none_waits_for_all_of_another() -> None:
+    loop = Loop()
+    many, few = Slow(loop.clock, SHARE_S), Member()
     tick(loop.interval(3 * STEP, many))
     tick(loop.interval(1, few))
     loop.turn()
-    assert len(many.given) == STEP
-    loop.turn()
+    assert (len(many.given), few.given) == (STEP, [])
     loop.turn()
     assert few.given
-    assert len(many.given) <= 3 * STEP
     for _ in range(5):
         loop.turn()
     assert len(many.given) == 3 * STEP
     assert loop.timers == []
+
+
+def test_many_that_are_due_at_once_are_served_with_a_rest_between_them() -> None:
+    loop = Loop()
+    members = [Slow(loop.clock, SHARE_S / 4) for _ in range(9)]
+    for own in members:
+        tick(loop.interval(1, own))
+    served = []
+    for _ in range(4):
+        loop.turn()
+        served.append(sum(bool(own.given) for own in members))
+    assert served == [1, 5, 9, 9]
+
+
+def test_a_cohort_of_which_nobody_is_left_is_looked_through_in_steps_too() -> None:
+    loop = Loop()
+    interval = loop.interval(3 * STEP)
+    asked: list[int] = []
+
+    def ask(_: Interval, streams: list[Stream]) -> None:
+        asked.append(len(streams))
+        loop.clock.passed_s += SHARE_S
+
+    tick(interval)
+    with patch.object(Interval, "ask", ask):
+        loop.turn()
+        assert asked == [STEP]
+        for _ in range(3):
+            loop.turn()
+    assert asked == [STEP] * 3
 
 
 def test_members_that_fail_keep_nobody_else_waiting() -> None:
@@ -109,7 +151,8 @@ def test_members_that_fail_keep_nobody_else_waiting() -> None:
 
 
 def test_who_leaves_in_the_meantime_is_given_nothing_more() -> None:
-    loop, member = Loop(), Member()
+    loop = Loop()
+    member = Slow(loop.clock, SHARE_S)
     interval = loop.interval(2 * STEP, member)
     tick(interval)
     loop.turn()
