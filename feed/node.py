@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 
 SHIPPED_TAPE = "synthetic-ticks.csv.gz"
 
+SETTLED_S = 10.0
+"""After so long most streams are there, and searches for garbage need not go through them."""
+
 
 def sources_of(settings: Settings) -> list[Source]:
     """Open the sources that the settings name; with none, the shipped tape in a loop.
@@ -182,6 +185,7 @@ class Node:
             keeping.append(asyncio.create_task(self._recorder.run(), name="recorder"))
         feeding = [asyncio.create_task(self._feed(own), name=own.name) for own in self.sources]
         _quieten_collector()
+        asyncio.get_running_loop().call_later(SETTLED_S, _quieten_collector, 1)
         ready(address)
         try:
             await _first_of(stopping, feeding)
@@ -293,13 +297,13 @@ class Node:
         self.hub.metrics.flush.observe(perf_counter() - begun_s)
 
 
-def _quieten_collector() -> None:
+def _quieten_collector(generation: int = 2) -> None:
     """Keep garbage collection out of the latency.
 
     What exists now stays for good, so it need not be looked at again. Ticks are not tracked, and
     sessions break their cycles when they end, so there is little to find: a full search is rare.
     """
-    gc.collect()
+    gc.collect(generation)
     gc.freeze()
     gc.set_threshold(2_000, 10, 1_000)
 

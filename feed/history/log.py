@@ -7,9 +7,8 @@ ticks that exist anyway; only when it is sent are they encoded, a chunk at a tim
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -21,13 +20,9 @@ from feed.history.want import Position, Want
 from feed.hub.hub import Hub
 from feed.hub.journal import Journal
 from feed.hub.stream import Stream
-from feed.protocol.messages import Snapshot
 from feed.ticks import Tick
 
 NS: Final = 1_000_000_000
-FIELDS: Final = {"quotes": "quote", "trades": "trade", "bars": "bar", "status": "status"}
-"""By channel, where a snapshot has its newest tick."""
-
 STEP_TICKS: Final = 500
 """How many ticks are looked at between two turns of the event loop: a fraction of a millisecond."""
 
@@ -69,30 +64,6 @@ class Log:
     def until_ns(self, delay_s: int) -> int | None:
         """Give the newest `ts_out` that may be seen so much later than others."""
         return self._clock.now_ns() - delay_s * NS if delay_s else None
-
-    def snapshot(self, symbol: str, channels: Collection[str], delay_s: int = 0) -> Snapshot:
-        """Give the latest state of a symbol, of these channels only, as it was some time ago."""
-        found = self._hub.last_values.snapshot(symbol, channels)
-        until_ns = self.until_ns(delay_s)
-        for channel, field in FIELDS.items():
-            if channel not in channels:
-                setattr(found, field, None)
-            elif until_ns is not None:
-                tick = self._newest(channel, symbol, until_ns)
-                setattr(found, field, tick)
-                found.seqs[channel] = tick.seq if tick else 0
-        if until_ns is not None or "trades" not in channels:
-            found.session = None
-        return found
-
-    def _newest(self, channel: str, symbol: str, until_ns: int) -> Tick | None:
-        stream = self._hub.index.find(channel, symbol)
-        if stream is None:
-            return None
-        journal = self._hub.journal
-        seqs = range(journal.first_seq(stream), stream.seq + 1)
-        after = bisect_right(seqs, until_ns, key=lambda seq: _tick(journal, stream, seq).ts_out)
-        return _tick(journal, stream, seqs[after - 1]) if after else None
 
     async def page(self, want: Want) -> Page:
         """Give the ticks from a position or a time on, or else the newest, oldest first.
@@ -220,8 +191,3 @@ async def walk(
         yield ticks
         seq = ticks[-1].seq + 1
         await asyncio.sleep(0)
-
-
-def _tick(journal: Journal, stream: Stream, seq: int) -> Tick:
-    """Give a tick that is kept."""
-    return (journal.since(stream, seq, 1) or [])[0]

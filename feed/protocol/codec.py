@@ -63,7 +63,7 @@ PUBLISH_TICKS: Final = 1_000
 """Most ticks in one publish: a few milliseconds of work, and an answer well within an outbox."""
 
 
-class _WholePublish(Publish):
+class _WholePublish(Publish, omit_defaults=True):
     """A publish whose ticks are all good: read in one call, several times as fast."""
 
     ticks: list[AnyNewTick]
@@ -117,7 +117,9 @@ def read_command(data: bytes | bytearray) -> AnyCommand:
     """
     if b'"publish"' in data[:64]:
         with suppress(msgspec.MsgspecError, RecursionError):  # else: see which tick is wrong
-            return _checked(_publish_decoder.decode(data))
+            publish = _publish_decoder.decode(data)
+            if _has_names_once(data, publish):
+                return _checked(publish)
     value = _value(data)
     if not isinstance(value, dict):
         raise MessageError(codes.BAD_MESSAGE, f"message must be an object, was {describe(value)}")
@@ -125,15 +127,32 @@ def read_command(data: bytes | bytearray) -> AnyCommand:
     return _command(value)
 
 
-def _check_form(data: bytes | bytearray, value: dict[str, Any]) -> None:
+def _has_names_once(data: bytes | bytearray, read: object) -> bool:
+    """Tell quickly that no object has a name twice; False leaves it to a closer look.
+
+    Args:
+        read: what was made of the data; mostly it accounts for every name.
+    """
+    if b"\\" in data:  # an escaped colon would stand for another
+        return False
+    colons = data.count(b":")
+    if encode(read).count(b":") == colons:
+        return True
+    with suppress(orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return orjson.dumps(orjson.loads(data)).count(b":") == colons
+    return False
+
+
+def _check_form(data: bytes | bytearray, value: dict[str, Any] | list[Any]) -> None:
     """Refuse what readers of JSON disagree on, or stumble over: a name given twice, and depth."""
+    text = ""
     try:
         names = _count_names(value, DEPTH)
+        if data.count(b":") != names and sum(1 for x in _STRING.finditer(data) if x[1]) != names:
+            text = "an object must not have a name twice"
     except RecursionError:
         text = f"message may be at most {DEPTH} levels deep"
-        raise MessageError(codes.BAD_MESSAGE, text, id=_own_id(value)) from None
-    if data.count(b":") != names and sum(1 for own in _STRING.finditer(data) if own[1]) != names:
-        text = "an object must not have a name twice"
+    if text:
         raise MessageError(codes.BAD_MESSAGE, text, id=_own_id(value))
 
 
@@ -160,21 +179,28 @@ def read_ticks(data: bytes | bytearray) -> list[Any]:
     if not isinstance(value, dict | list):
         text = f"the ticks must be an object or a list, were {describe(value)}"
         raise MessageError(codes.BAD_MESSAGE, text)
+    _check_form(data, value)
     return value if isinstance(value, list) else [value]
 
 
 def read_lines(lines: list[bytes]) -> list[AnyNewTick | TickError]:
     """Read new ticks, one JSON object per line; a line that is no tick gives its error."""
-    try:
-        return _lines_decoder.decode(b"[" + b",".join(lines) + b"]")
-    except (msgspec.MsgspecError, RecursionError):
-        return [_read_line(line) for line in lines]
+    data = b"[" + b",".join(lines) + b"]"
+    with suppress(msgspec.MsgspecError, RecursionError):
+        read = _lines_decoder.decode(data)
+        if _has_names_once(data, read):
+            return read
+    return [_read_line(line) for line in lines]
 
 
 def _read_line(line: bytes) -> AnyNewTick | TickError:
     try:
         [value] = read_ticks(b"[" + line + b"]")
-    except (MessageError, ValueError):
+    except MessageError as error:
+        if error.code == codes.BAD_MESSAGE:
+            return TickError(codes.BAD_TICK, str(error))
+        return TickError(codes.BAD_JSON, "a line must be one JSON object")
+    except ValueError:
         return TickError(codes.BAD_JSON, "a line must be one JSON object")
     return read_tick(value)
 
@@ -224,8 +250,8 @@ def _checked(publish: Publish) -> Publish:
     return publish
 
 
-def _own_id(value: dict[str, Any]) -> int | str | None:
-    own = value.get("id")
+def _own_id(value: dict[str, Any] | list[Any]) -> int | str | None:
+    own = value.get("id") if isinstance(value, dict) else None
     if isinstance(own, str):
         return own if len(own) <= 64 else None
     return own if isinstance(own, int) and not isinstance(own, bool) else None

@@ -116,11 +116,16 @@ class Rejection(msgspec.Struct):
 
 
 class Subscribed(Answer, tag="subscribed"):
-    """The answer to subscribe and unsubscribe: always the whole current set, by channel."""
+    """The answer to subscribe and unsubscribe: always the whole current set, by channel.
+
+    Attributes:
+        rejected_total: how many were rejected, where not all are told.
+    """
 
     subscriptions: dict[str, list[str]]
     id: Id = None
     rejected: list[Rejection] = []
+    rejected_total: int | None = None
 
 
 class BadTick(msgspec.Struct):

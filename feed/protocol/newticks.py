@@ -26,7 +26,7 @@ Quantity = (
 )
 
 
-class NewTick(msgspec.Struct, tag_field="type", gc=False):
+class NewTick(msgspec.Struct, tag_field="type", omit_defaults=True, gc=False):
     """What all kinds have; without `ts_event` it happened when it came."""
 
     symbol: str

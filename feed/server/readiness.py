@@ -11,9 +11,9 @@ import selectors
 from collections import deque
 from typing import Final
 
-SOCKETS: Final = 16
+SOCKETS: Final = 8
 """How many are told of in one turn. The dearest thing one can ask for is a handshake: a third of a
-millisecond, and one or two more with TLS."""
+millisecond, over some turns, and one or two more with TLS."""
 
 Ready = tuple[selectors.SelectorKey, int]
 

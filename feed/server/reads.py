@@ -22,12 +22,12 @@ from feed.history.log import Log, Page
 from feed.history.want import Want, read_position
 from feed.hub.steps import STEP
 from feed.protocol.describe import describe
-from feed.protocol.messages import Snapshot
 from feed.server import rest
 from feed.server.formats import FORMATS, Writer, accepted
 from feed.server.rest import ApiHandler, Parse, Refused
 from feed.sessions.registry import Registry
 from feed.sessions.requests import read_subscriptions
+from feed.sessions.snapshots import only
 from feed.symbols import SYMBOL_GRAMMAR, symbol_ok
 from feed.ticks import CHANNELS, Tick
 
@@ -106,10 +106,15 @@ class SnapshotHandler(ApiHandler):
         asked, rejected = read_subscriptions(
             names, channels, self.registry.universe, self.principal
         )
+        tiers = self.registry.tiers
+        hub = tiers.of(self.principal.delay_s).hub
         async with self._history.turn:
+            while hub is not self.registry.hub and tiers.behind:  # noqa: ASYNC110 - it is at work
+                await asyncio.sleep(0)
             snapshots = []
             for name in dict.fromkeys(own.pattern for own in asked):
-                snapshots.append(self._snapshot(name, channels))
+                snapshot = hub.last_values.snapshot(name, channels)
+                snapshots.append(only(snapshot, self.principal.channels))
                 await asyncio.sleep(0)
             epoch = self.registry.epoch
             self.say({"epoch": epoch, "snapshots": snapshots, "rejected": rejected})
@@ -124,9 +129,6 @@ class SnapshotHandler(ApiHandler):
                 text = f"symbols must each be {SYMBOL_GRAMMAR}, one was {describe(name)}"
                 raise Refused(400, rest.BAD_PARAMETER, text)
         return names
-
-    def _snapshot(self, name: str, channels: tuple[str, ...]) -> Snapshot:
-        return self._history.snapshot(name, channels, self.principal.delay_s)
 
 
 class LogHandler(ApiHandler):

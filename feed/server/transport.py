@@ -208,7 +208,7 @@ class SocketTransport:
         if session is not None:
             self._serve(session)
         more = self._session is not None and (
-            self._writable or self._session.busy or self._frames is not None
+            self._lost or self._writable or self._session.busy or self._frames is not None
         )
         self._asked = more
         return more

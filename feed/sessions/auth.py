@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from feed.errors import AuthenticationError, KeysError
 from feed.sessions.entitlements import ANONYMOUS, NOBODY, Principal
 from feed.sessions.keys import PREFIX, Keys
 from feed.sessions.tokens import Tokens
-from feed.symbols import SymbolSet
+from feed.symbols import NO_SYMBOLS, SymbolSet
 
 log = logging.getLogger(__name__)
 
 Mode = Literal["none", "optional", "required"]
+
+LEARNED: Final = 1_000
+"""From how many names and patterns it is learned that somebody publishes them; looking through more
+would take longer than subscribing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Authority:
         self.reload_failures = 0
         self._load = load
         self._changed = changed
+        self._learned: set[str] = set()
+        self._publishable = NO_SYMBOLS
         self._take(load())
 
     @property
@@ -70,7 +76,10 @@ class Authority:
             return keys.identify(token)
         if tokens is None:
             raise AuthenticationError("this feed knows no tokens")
-        return tokens.identify(token)
+        principal = tokens.identify(token)
+        if principal.publish:
+            self._learn(principal)
+        return principal
 
     def renewed(self, principal: Principal) -> Principal | None:
         """Give a principal as it is under the keys in force, or None when its own was revoked."""
@@ -86,7 +95,7 @@ class Authority:
         return {self.anonymous.delay_s, *(own.principal.delay_s for own in keys)} - {0}
 
     def publishable(self, symbol: str) -> bool:
-        """Tell whether somebody who is known beforehand may publish a symbol."""
+        """Tell whether somebody may publish a symbol who has a key, or has shown a token."""
         return symbol in self._publishable
 
     def reload(self) -> bool:
@@ -102,9 +111,15 @@ class Authority:
         log.info("keys were read anew")
         return True
 
+    def _learn(self, publisher: Principal) -> None:
+        """Take note of what the bearer of a token may publish."""
+        new = set(publisher.publish) - self._learned
+        if new and len(self._learned) + len(new) <= LEARNED:
+            self._learned |= new
+            self._publishable = SymbolSet((*self._publishable, *new))
+
     def _take(self, trusted: Trusted) -> None:
         self._trusted = trusted
         publishers = [own.principal for own in trusted.keys or () if not own.revoked]
-        self._publishable = SymbolSet(
-            pattern for own in [self.anonymous, *publishers] for pattern in own.publish
-        )
+        known = {pattern for own in [self.anonymous, *publishers] for pattern in own.publish}
+        self._publishable = SymbolSet(known | self._learned)

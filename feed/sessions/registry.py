@@ -12,7 +12,6 @@ from typing import Any, Final, Literal
 from feed.clock import Clock
 from feed.codes import CloseCode
 from feed.hub.hub import Hub
-from feed.hub.stream import Stream
 from feed.protocol.codec import encode
 from feed.protocol.frames import Opcode, control_frame, text_frame
 from feed.protocol.messages import (
@@ -20,7 +19,6 @@ from feed.protocol.messages import (
     Epoch,
     Heartbeat,
     Notice,
-    Skipped,
     SourcePosition,
     Welcome,
 )
@@ -90,7 +88,7 @@ class Registry:
         self.limits = limits
         self.universe = universe
         self.later = later
-        self.tiers = Tiers(Tier(hub, clock, limits, later), self._tell_missing)
+        self.tiers = Tiers(Tier(hub, clock, limits, later))
         self.admission = Admission(
             authority or Authority(),
             clock=clock,
@@ -226,11 +224,6 @@ class Registry:
         for slot in self._slots:
             for session in list(slot.values()):
                 session.close(CloseCode.DRAINING, "draining")
-
-    def _tell_missing(self, hub: Hub, stream: Stream, notice: Skipped) -> None:
-        for session in self:
-            if session.delivery.hub is hub and session.delivery.takes(stream):
-                session.send(notice)
 
     def _new_name(self) -> str:
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from feed import codes
 from feed.errors import MessageError
@@ -16,6 +17,13 @@ from feed.symbols import SYMBOL_GRAMMAR, is_wildcard, pattern_ok, symbol_ok
 from feed.ticks import CHANNELS
 
 GRAMMAR = f"{SYMBOL_GRAMMAR}; or a pattern, * or PREFIX*"
+
+
+EXPLAINED: Final = 100
+"""Of how many rejections the sentence is told, too; the code says the same, in less room."""
+
+REJECTED: Final = 5_000
+"""How many rejections are told: with the largest set of subscriptions still less than 1 MiB."""
 
 
 @dataclass(slots=True)
@@ -75,6 +83,16 @@ def read_subscriptions(
         if len(given) < len(channels):
             rejected.append(_without(symbol, [own for own in channels if own not in given]))
     return asked, rejected
+
+
+def told(rejected: list[Rejection]) -> tuple[list[Rejection], int | None]:
+    """Cut a long list of rejections to what an answer may hold.
+
+    Returns:
+        What is told, and how many there are where that is not all.
+    """
+    rest = [Rejection(own.symbol, own.code, "") for own in rejected[EXPLAINED:REJECTED]]
+    return rejected[:EXPLAINED] + rest, len(rejected) if len(rejected) > REJECTED else None
 
 
 def not_entitled(symbol: str, principal: Principal) -> Rejection:

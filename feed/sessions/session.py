@@ -41,7 +41,7 @@ from feed.sessions.delivery import Delivery, Transport
 from feed.sessions.entitlements import NOBODY, Principal
 from feed.sessions.limits import Limits
 from feed.sessions.move import Move
-from feed.sessions.requests import Universe
+from feed.sessions.requests import Universe, told
 from feed.sessions.subscribing import hold_to_rights, subscribe, unsubscribe
 from feed.sessions.tiers import Tiers
 from feed.ticks import Tick
@@ -228,8 +228,10 @@ class Session:
         """Acknowledge a move that was made, and owe what it brought."""
         if self._closing:  # what was owed already was too much
             return
-        told = Subscribed(move.after.by_channel(), id=id, rejected=rejected)
-        self.delivery.settle(text_frame(encode(told)), move)
+        shown, total = told(rejected)
+        held = move.after.by_channel()
+        ack = Subscribed(held, id=id, rejected=shown, rejected_total=total)
+        self.delivery.settle(text_frame(encode(ack)), move)
         for stream, last_seq in move.resumed.items():
             known = move.epoch == self._context.epoch and last_seq <= stream.seq
             self.delivery.resume(stream, last_seq + 1 if known else None)
@@ -257,9 +259,9 @@ class Session:
             raise MessageError(codes.BAD_MESSAGE, "message must be printable", id=command.id)
         self._context.announce(command.message)
 
-    def restart(self, told: Epoch) -> None:
+    def restart(self, epoch: Epoch) -> None:
         """Tell of a new numbering, and of where everything is in it."""
-        self.delivery.restart(text_frame(encode(told)))
+        self.delivery.restart(text_frame(encode(epoch)))
 
     @property
     def ended(self) -> bool:

@@ -36,8 +36,7 @@ class Snapshots:
         kept = self._kept.get(key)
         if kept is not None and kept[0] == seqs:
             return kept[1]
-        snapshot = self._last_values.snapshot(symbol, channels)
-        _only(snapshot, allowed)
+        snapshot = only(self._last_values.snapshot(symbol, channels), allowed)
         frame = text_frame(encode(snapshot))
         if len(self._kept) >= KEPT:
             self._kept.clear()
@@ -49,7 +48,7 @@ class Snapshots:
         self._kept.clear()
 
 
-def _only(snapshot: Snapshot, channels: frozenset[str]) -> None:
+def only(snapshot: Snapshot, channels: frozenset[str]) -> Snapshot:
     """Leave out of a snapshot what is of other channels; the statistics are of trades."""
     if "quotes" not in channels:
         snapshot.quote = None
@@ -59,3 +58,4 @@ def _only(snapshot: Snapshot, channels: frozenset[str]) -> None:
         snapshot.bar = None
     if "status" not in channels:
         snapshot.status = None
+    return snapshot

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from feed.clock import Clock
 from feed.hub.hub import Hub
 from feed.hub.late import LateHub
 from feed.hub.stream import Stream
+from feed.protocol.codec import encode
+from feed.protocol.frames import text_frame
 from feed.protocol.messages import Skipped
+from feed.sessions.delivery import Delivery
 from feed.sessions.intervals import Intervals
 from feed.sessions.limits import Limits
 from feed.sessions.snapshots import Snapshots
@@ -35,14 +39,14 @@ class Tier:
 class Tiers:
     """One hub for each delay; those of 0 s have the live one.
 
-    Args:
-        told: tells every session of a hub that has a stream what is missing of it.
+    Attributes:
+        behind: whether a late hub has yet to take in what is of age.
     """
 
-    def __init__(self, live: Tier, told: Callable[[Hub, Stream, Skipped], None]) -> None:
+    def __init__(self, live: Tier) -> None:
+        self.behind = False
         self._live = live
-        self._told = told
-        self._late: dict[int, Tier] = {}
+        self._late: dict[int, tuple[Tier, LateHub]] = {}
 
     def of(self, delay_s: int) -> Tier:
         """Give the tier of a delay; one that is new begins with what the journal has of that time.
@@ -51,15 +55,12 @@ class Tiers:
         """
         if not delay_s:
             return self._live
-        tier = self._late.get(delay_s)
-        if tier is None:
-            hub = LateHub(self._live.hub, delay_s, lambda *missing: self._tell(hub, *missing))
-            tier = self._late[delay_s] = Tier(
-                hub, self._live.clock, self._live.limits, self._live.later
-            )
-            while not hub.catch_up(self._live.clock.now_ns()):
-                continue
-        return tier
+        if delay_s not in self._late:
+            live = self._live
+            hub = LateHub(live.hub, delay_s, lambda *missing: _tell(hub, *missing))
+            self._late[delay_s] = Tier(hub, live.clock, live.limits, live.later), hub
+            self.catch_up()
+        return self._late[delay_s][0]
 
     def open(self, delays_s: Iterable[int]) -> None:
         """Open the tiers of some delays."""
@@ -67,22 +68,31 @@ class Tiers:
             self.of(delay_s)
 
     def catch_up(self) -> None:
-        """Let what has come of age out; to be called several times a second."""
-        for tier in self._late.values():
-            assert isinstance(tier.hub, LateHub)
-            tier.hub.catch_up(self._live.clock.now_ns())
+        """Let what has come of age out, a step at a time; to be called several times a second."""
+        if not self.behind:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        now_ns = self._live.clock.now_ns()
+        done = [hub.catch_up(now_ns) for _, hub in self._late.values()]
+        self.behind = not all(done)
+        if self.behind:
+            self._live.later(0.0, self._go_on)
 
     def restart(self) -> None:
         """Begin a new numbering, as the live hub has."""
         self._live.snapshots.clear()
-        for tier in self._late.values():
-            assert isinstance(tier.hub, LateHub)
-            tier.hub.restart()
+        for tier, hub in self._late.values():
+            hub.restart()
             tier.snapshots.clear()
 
-    def _tell(self, hub: Hub, stream: Stream, first_seq: int, last_seq: int) -> None:
-        count = last_seq - first_seq + 1
-        for cohort in stream.cohorts:
-            hub.flush_cohort(cohort)
-        notice = Skipped(stream.channel, stream.symbol, first_seq, last_seq, count, "journal")
-        self._told(hub, stream, notice)
+
+def _tell(hub: Hub, stream: Stream, first_seq: int, last_seq: int) -> None:
+    """Say what the journal could not hold so long to everybody who takes the stream."""
+    count = last_seq - first_seq + 1
+    notice = Skipped(stream.channel, stream.symbol, first_seq, last_seq, count, "journal")
+    frame = text_frame(encode(notice))
+    for cohort in (*stream.cohorts, *stream.latest):
+        hub.flush_cohort(cohort)
+        for member in cohort.everybody():
+            cast(Delivery, member).send(frame)

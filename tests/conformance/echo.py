@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -71,22 +69,3 @@ async def echoing(
     finally:
         server.stop()
         await server.close_all_connections()
-
-
-@asynccontextmanager
-async def encrypting(port: int, trusting: ssl.SSLContext) -> AsyncIterator[int]:
-    """Speak TLS to a port for who cannot; gives the port where that is done."""
-
-    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65_536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        onward = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
-        await asyncio.gather(pass_on(reader, onward[1]), pass_on(onward[0], writer))
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1]

@@ -18,7 +18,8 @@ from feed.client.handshake import read_url
 from feed.client.transport import Disconnected, Socket, dial
 from feed.protocol.frames import Opcode
 from feed.server.tls import Certificate
-from tests.conformance.echo import echoing, encrypting
+from tests.conformance.echo import echoing
+from tests.integration.talkers import encrypting
 
 kosoku = pytest.importorskip("kosoku", reason="kosoku is installed on Linux only")
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from feed.history import log
 from feed.history.log import Log, Page, walk
 from feed.history.want import Position, Want
-from feed.ticks import CHANNELS
-from tests.fakes import World, quote, trade
+from tests.fakes import World, trade
 
 
 def filled(ticks: int, kept: int = 4096) -> World:
@@ -116,31 +115,3 @@ def test_what_the_journal_drops_meanwhile_is_left_out(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(world.hub.journal, "since", dropping)
     assert seqs(page(world, 10, from_ns=0)) == [1, 2, 5, 6]
-
-
-def test_a_snapshot_has_only_the_channels_asked_for() -> None:
-    world = World()
-    world.publish(quote("A"), trade("A"))
-    found = log_of(world).snapshot("A", ("quotes",))
-    assert (found.seqs, found.quote is None, found.trade, found.session) == (
-        {"quotes": 1},
-        False,
-        None,
-        None,
-    )
-
-
-@pytest.mark.parametrize(("delay_s", "seq"), [(0, 20), (1, 0), (2, 0)])
-def test_a_delayed_snapshot_is_the_state_of_then(delay_s: int, seq: int) -> None:
-    world = filled(20)
-    world.clock.wall_ns = log.NS
-    found = log_of(world).snapshot("A", CHANNELS, delay_s)
-    assert found.seqs["trades"] == seq
-    assert (found.trade.seq if found.trade else 0) == seq
-    assert (found.session is None) == bool(delay_s)
-
-
-def test_a_delayed_snapshot_finds_the_tick_of_that_moment() -> None:
-    world = filled(20)
-    world.clock.wall_ns = log.NS + 12_999
-    assert log_of(world).snapshot("A", CHANNELS, 1).seqs["trades"] == 12

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
@@ -92,3 +94,34 @@ async def gather(port: int, talkers: list[Talker], pause_s: float) -> asyncio.Fu
     running = asyncio.gather(*(own.talk(port, pause_s, heard) for own in talkers))
     await everybody.wait()
     return running
+
+
+@asynccontextmanager
+async def encrypting(port: int, trusting: ssl.SSLContext) -> AsyncIterator[int]:
+    """Speak TLS to a port for who cannot; gives the port where that is done."""
+
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):  # also when nobody wants it any more
+            with suppress(OSError):
+                writer.write(data)
+                await writer.drain()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()
+        except OSError:  # a reset is passed on, too
+            writer.transport.abort()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        onward = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+        try:
+            await asyncio.gather(send(reader, onward[1]), answer(onward[0], writer))
+        finally:
+            writer.close()
+            onward[1].close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]

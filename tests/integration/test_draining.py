@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import ssl
 import time
 import urllib.request
 from itertools import pairwise
@@ -13,8 +14,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.integration.running import Feed, serving, stoppable, wait_for
-from tests.integration.talkers import Talker, gather
+from tests.integration.running import Feed, run, serving, stoppable, wait_for
+from tests.integration.talkers import Talker, encrypting, gather
 
 SYMBOLS = 20
 COMMANDS_PER_S = 3_000
@@ -26,9 +27,13 @@ sizes = pytest.mark.parametrize(
 )
 
 
-async def drained(feed: Feed, talkers: list[Talker]) -> float:
-    """Stop a feed while everybody talks; gives the seconds until the last one has ended."""
-    talking = await gather(feed.port, talkers, len(talkers) / COMMANDS_PER_S)
+async def drained(feed: Feed, talkers: list[Talker], port: int = 0) -> float:
+    """Stop a feed while everybody talks; gives the seconds until the last one has ended.
+
+    Args:
+        port: where they talk to it, if not at its own.
+    """
+    talking = await gather(port or feed.port, talkers, len(talkers) / COMMANDS_PER_S)
     await asyncio.sleep(LOADED_S)
     feed.process.send_signal(signal.SIGTERM)
     begun = time.monotonic()
@@ -43,9 +48,32 @@ def test_a_drain_resets_nobody_and_owes_nothing(tmp_path: Path, clients: int) ->
         talkers = [Talker(f"S{own % SYMBOLS:03}") for own in range(clients)]
         lasted_s = asyncio.run(drained(feed, talkers))
         assert feed.process.wait(DRAIN_S) == 0
+    assert lasted_s < DRAIN_S
+    check(talkers)
+
+
+def test_a_drain_resets_nobody_under_tls_either(tmp_path: Path) -> None:
+    pytest.importorskip("trustme", reason="needs the extra dev")
+    assert run("dev-cert", "--folder", str(tmp_path)).returncode == 0
+    files = [f"--tls-{own}={tmp_path / f'dev-{own}.pem'}" for own in ("cert", "key")]
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "dev-ca.pem"))
+    market = ("--simulate", str(SYMBOLS), "--rate", "1000", "--seed", "1")
+    talkers = [Talker(f"S{own % SYMBOLS:03}") for own in range(2 * SYMBOLS)]
+
+    async def talk(feed: Feed) -> None:
+        async with encrypting(feed.port, trusting) as port:
+            await drained(feed, talkers, port)
+
+    with serving(tmp_path, *market, *files, "--drain-timeout-s", str(DRAIN_S)) as feed:
+        asyncio.run(talk(feed))
+        assert feed.process.wait(DRAIN_S) == 0
+    check(talkers)
+
+
+def check(talkers: list[Talker]) -> None:
+    """See that everybody had all ticks, was told of the end, and was not reset."""
     assert {own.ended for own in talkers} == {"eof"}
     assert {own.close_code for own in talkers} == {4000}
-    assert lasted_s < DRAIN_S
     newest: dict[str, set[tuple[str, int]]] = {}
     for own in talkers:
         messages = own.messages()

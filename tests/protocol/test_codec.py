@@ -224,11 +224,25 @@ def test_a_packed_tick_is_the_same_tick_and_goes_out_as_the_same_bytes(tick: Tic
         '{"type":"ping","x":[{"a:b":"c:d","a:b" : 2}]}',
         '{"type":"ping","\\u0069d":1,"id":2}',
         r'{"type":"ping","x":"\":","x":1}',
+        '{"type":"publish","ticks":[{"type":"trade","symbol":"A","price":1,"price":2}]}',
+        '{"type":"publish","id":1,"id":1,"ticks":[{"type":"trade","symbol":"A","price":1}]}',
+        '{"type":"publish","ticks":[{"type":"trade","symbol":"A","price":1,"x":[{"a":1,"a":2}]}]}',
+        r'{"type":"publish","ticks":[{"type":"trade","symbol":"A\u003a","price":1,"price":2}]}',
     ],
 )
 def test_a_name_given_twice_is_refused(text: str) -> None:
     error = refusal(text.encode())
     assert (error.code, str(error)) == (codes.BAD_MESSAGE, "an object must not have a name twice")
+
+
+def test_of_lines_only_the_one_with_a_name_twice_is_refused() -> None:
+    good, twice = b'{"type":"trade","symbol":"A","price":1}', b'{"type":"trade","type":"trade"}'
+    first, bad, last = read_lines([good, twice, good])
+    assert (first, last) == (NewTrade("A", 1.0), NewTrade("A", 1.0))
+    assert isinstance(bad, TickError)
+    assert (bad.code, str(bad)) == (codes.BAD_TICK, "an object must not have a name twice")
+    with pytest.raises(MessageError, match="name twice"):
+        read_ticks(twice)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +252,8 @@ def test_a_name_given_twice_is_refused(text: str) -> None:
         '{"type" : "ping" , "x": {"a":[{"a":":"}]}}',
         r'{"type":"ping","id":"\":","x":"\\"}',
         '{"type":"subscribe","symbols":["X:Y","::"],"resume":{"epoch":"e","quotes":{"X:Y":1}}}',
+        '{"type":"publish","ticks":[{"type":"trade","symbol":"X:Y","price":1,"size":null,"z":":"}]}',
+        r'{"type":"publish","ticks":[{"type":"trade","symbol":"X\u003aY","price":1}]}',
     ],
 )
 def test_colons_in_texts_are_no_names(text: str) -> None:

@@ -141,8 +141,15 @@ def test_a_symbol_that_is_not_ones_own_is_as_unknown_as_one_that_is_not_there() 
 def test_a_delayed_principal_gets_the_log_of_then() -> None:
     world = restricted(subscribe=SymbolSet(["*"]), delay_s=10)
     assert got(world, "/v1/ticks/A")[1]["ticks"] == []
+    (snapshot,) = got(world, "/v1/snapshot?symbols=A")[1]["snapshots"]
+    assert snapshot["seqs"] == {"quotes": 0, "trades": 0, "bars": 0, "status": 0}
     world.clock.wall_ns += 10_000_000_000
     assert len(got(world, "/v1/ticks/A")[1]["ticks"]) == 5
+    world.publish(quote("A"), trade("A"))
+    world.registry.tiers.catch_up()
+    (snapshot,) = got(world, "/v1/snapshot?symbols=A")[1]["snapshots"]
+    assert (snapshot["quote"]["seq"], snapshot["trade"]["seq"]) == (5, 1)
+    assert snapshot["session"]["volume"] == 100
 
 
 def test_an_answer_that_is_known_already_is_not_sent_again() -> None:

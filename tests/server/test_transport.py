@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from unittest.mock import patch
 
 import orjson
@@ -245,11 +246,19 @@ def test_a_peer_that_vanishes_ends_its_session_once() -> None:
     run(talk)
 
 
-def test_peers_that_vanish_at_the_same_moment_end_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("feed.server.turn.SHARE_S", -1.0)  # one step in each turn of the loop
+def test_a_peer_that_vanishes_while_it_is_written_to_ends_its_session() -> None:
+    async def talk(line: Line) -> None:
+        line.session.delivery.send(b"\x82\x7f" + (100_000).to_bytes(8, "big") + bytes(100_000))
+        asyncio.get_running_loop().remove_reader(line.transport._fd)  # as if it were behind, too
+        line.peer.close()
+        await eventually(lambda: len(line.world.registry) == 0)
 
+    run(talk)
+
+
+def test_peers_that_vanish_at_the_same_moment_end_in_turn() -> None:
     async def main() -> list[int]:
-        turn = Turn(asyncio.get_running_loop())
+        turn = Turn(asyncio.get_running_loop(), count().__next__)  # one step in each turn
         async with AsyncExitStack() as stack:
             lines = [await stack.enter_async_context(connected(turn=turn)) for _ in range(3)]
             lines[0].peer.close()

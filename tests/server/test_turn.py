@@ -61,6 +61,26 @@ def test_what_does_not_fit_the_share_waits_and_newcomers_do_not_wait_for_all_of_
     assert loop.next_turn()[:2] == ["flood", "a"]
 
 
+def test_who_has_just_come_is_served_before_those_who_have_begun_and_these_in_every_turn() -> None:
+    loop = FakeLoop()
+    for name in ("long", "list"):
+        loop.turn.add(loop.session(name, steps=9, each_s=SHARE_S))
+    loop.next_turn()
+    for name in ("a", "b", "c"):
+        loop.turn.add(loop.session(name, steps=1, each_s=SHARE_S / 2))
+    assert loop.next_turn() == ["long", "a"]
+    assert loop.next_turn() == ["list", "b"]
+    assert loop.next_turn() == ["long", "c"]
+
+
+@pytest.mark.parametrize(("others_s", "steps"), [(0.001, 5), (0.02, 11), (9.0, 17)])
+def test_a_turn_that_is_long_anyway_gives_more_up_to_a_bound(others_s: float, steps: int) -> None:
+    loop = FakeLoop()
+    loop.turn.add(loop.session("a", steps=99, each_s=0.001))
+    loop.now_s += others_s
+    assert len(loop.next_turn()) in (steps - 1, steps)
+
+
 def test_at_least_one_step_is_done_in_a_turn() -> None:
     loop = FakeLoop()
     loop.turn.add(loop.session("slow", steps=2, each_s=1))

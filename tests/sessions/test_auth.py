@@ -5,9 +5,11 @@ import logging
 import pytest
 
 from feed.errors import AuthenticationError, KeysError
-from feed.sessions.auth import Authority, Trusted
-from feed.sessions.entitlements import ANONYMOUS, NOBODY
+from feed.sessions.auth import LEARNED, Authority, Trusted
+from feed.sessions.entitlements import ANONYMOUS, NOBODY, Principal
 from feed.sessions.keys import Keys
+from feed.sessions.tokens import Tokens
+from feed.symbols import SymbolSet
 
 
 def test_where_nobody_is_asked_everybody_is_anonymous() -> None:
@@ -48,3 +50,32 @@ def test_bad_keys_leave_those_that_are_in_force(caplog: pytest.LogCaptureFixture
     assert authority.reload_failures == 1
     assert "the keys in force stay, as keys.toml must be TOML" in caplog.text
     assert authority.identify(token).name == "desk-2"
+
+
+class Bearers(Tokens):
+    """Tokens that say what their bearers may publish, parted by commas."""
+
+    def __init__(self) -> None:
+        super().__init__([], audience="feed")
+
+    def identify(self, token: str) -> Principal:
+        return Principal("maker", publish=SymbolSet(token.split(",")))
+
+
+def test_what_the_bearer_of_a_token_may_publish_is_known_once_it_was_shown() -> None:
+    authority = Authority("required", load=lambda: Trusted(None, Bearers()), changed=lambda: True)
+    assert not authority.publishable("X1")
+    authority.identify("X*,Y")
+    assert authority.publishable("X1")
+    assert authority.publishable("Y")
+    assert not authority.publishable("Z")
+    assert authority.reload()
+    assert authority.publishable("X1")
+
+
+def test_what_is_learned_of_bearers_has_a_bound() -> None:
+    authority = Authority("required", load=lambda: Trusted(None, Bearers()))
+    authority.identify(",".join(f"S{own}" for own in range(LEARNED)))
+    assert authority.publishable("S0")
+    authority.identify("X")
+    assert not authority.publishable("X")

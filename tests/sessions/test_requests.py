@@ -5,8 +5,17 @@ import pytest
 from feed import codes
 from feed.errors import MessageError
 from feed.hub.subscriptions import Subscription
+from feed.protocol.codec import encode
+from feed.protocol.messages import Subscribed
 from feed.sessions.entitlements import STRANGER, Principal
-from feed.sessions.requests import Universe, read_channels, read_subscriptions
+from feed.sessions.requests import (
+    EXPLAINED,
+    REJECTED,
+    Universe,
+    read_channels,
+    read_subscriptions,
+    told,
+)
 from feed.symbols import SymbolSet
 
 CLOSED = Universe(frozenset({"A"}), lambda symbol: symbol == "SEEN")
@@ -69,3 +78,16 @@ def test_what_somebody_may_publish_may_be_subscribed_before_its_first_tick() -> 
     asked, rejected = read_subscriptions(["X", "Y"], ("quotes",), open_for_x)
     assert asked == [Subscription("quotes", "X")]
     assert [own.symbol for own in rejected] == ["Y"]
+
+
+def test_many_rejections_are_told_in_little_room_and_their_number_is_not_hidden() -> None:
+    names = [f"!{own:062}\U0001f600" for own in range(10_000)]
+    _, rejected = read_subscriptions(names, ("quotes",), Universe(None, lambda symbol: False))
+    shown, total = told(rejected)
+    assert (len(shown), total) == (REJECTED, 10_000)
+    assert [own.symbol for own in shown] == names[:REJECTED]
+    assert all(own.message for own in shown[:EXPLAINED])
+    assert not any(own.message for own in shown[EXPLAINED:])
+    held = {"quotes": [f"{own:040}" for own in range(10_000)]}
+    assert len(encode(Subscribed(held, rejected=shown, rejected_total=total))) < 1 << 20
+    assert told(rejected[:3]) == (rejected[:3], None)
