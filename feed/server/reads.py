@@ -10,6 +10,7 @@ import asyncio
 import logging
 from bisect import bisect_left
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -20,6 +21,7 @@ from feed import codes
 from feed.errors import MissingExtraError
 from feed.history.log import Log, Page
 from feed.history.want import Want, read_position
+from feed.hub.hub import Hub
 from feed.hub.steps import STEP
 from feed.protocol.describe import describe
 from feed.server import rest
@@ -43,6 +45,8 @@ WHOLE_TICKS: Final = 2_000
 """Up to here a body is made before it is sent, so that it has an ETag and a Link."""
 STALLED_S: Final = 30.0
 """How long a reader may take none of a body before it is given up."""
+CAUGHT_UP_S: Final = 5.0
+"""How long a snapshot waits for a delayed hub that has yet to take in what is of age."""
 READERS: Final = 16
 """How many pages may be on their way at a time."""
 
@@ -106,11 +110,8 @@ class SnapshotHandler(ApiHandler):
         asked, rejected = read_subscriptions(
             names, channels, self.registry.universe, self.principal
         )
-        tiers = self.registry.tiers
-        hub = tiers.of(self.principal.delay_s).hub
+        hub = await self._hub()
         async with self._history.turn:
-            while hub is not self.registry.hub and tiers.behind:  # noqa: ASYNC110 - it is at work
-                await asyncio.sleep(0)
             snapshots = []
             for name in dict.fromkeys(own.pattern for own in asked):
                 snapshot = hub.last_values.snapshot(name, channels)
@@ -118,6 +119,16 @@ class SnapshotHandler(ApiHandler):
                 await asyncio.sleep(0)
             epoch = self.registry.epoch
             self.say({"epoch": epoch, "snapshots": snapshots, "rejected": rejected})
+
+    async def _hub(self) -> Hub:
+        """Give the hub of who asks; one that was just begun is waited for."""
+        tiers, delay_s = self.registry.tiers, self.principal.delay_s
+        hub = tiers.of(delay_s).hub
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CAUGHT_UP_S):
+                while delay_s and tiers.behind:  # noqa: ASYNC110 - it is at work
+                    await asyncio.sleep(0)
+        return hub
 
     def _names(self) -> list[str]:
         names = [own for own in self.query.get("symbols", "").split(",") if own]

@@ -23,6 +23,7 @@ CLAIM: Final = "feed"
 SECRET_BYTES: Final = 32
 """The least length of an HMAC secret: that of its hash (RFC 7518 section 3.2)."""
 
+RSA_BITS: Final = 2048
 TOKEN_BYTES: Final = 8192
 LAST_SECOND: Final = 2**53
 
@@ -177,8 +178,28 @@ def _read_jwks(text: str) -> list[Verifier]:
     return [
         Verifier(_label(repr(sorted(own._jwk_data.items())).encode()), own.key_id, name, own.key)
         for own in keys
-        if (name := str(own.algorithm_name)) in ALGORITHMS
+        if (name := str(own.algorithm_name)) in ALGORITHMS and _may_verify(own)
     ]
+
+
+def _may_verify(key: Any) -> bool:
+    """Tell whether a key of a JWKS is one for signatures; what a PEM file may not have, it may not.
+
+    Raises:
+        ValueError: it is too weak, or private.
+    """
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    if key.public_key_use not in (None, "sig"):
+        return False
+    material = key.key
+    if isinstance(material, bytes) and len(material) < SECRET_BYTES:
+        raise ValueError(f"has a secret of {len(material)} bytes, {SECRET_BYTES} are needed")
+    if isinstance(material, rsa.RSAPublicKey) and material.key_size < RSA_BITS:
+        raise ValueError(f"has an RSA key of {material.key_size} bits, {RSA_BITS} are needed")
+    if hasattr(material, "private_numbers") or hasattr(material, "private_bytes"):
+        raise ValueError("holds a private key: a feed only needs the public one")
+    return True
 
 
 def _read_pem(data: bytes) -> Verifier:
@@ -188,13 +209,15 @@ def _read_pem(data: bytes) -> Verifier:
     if b"PRIVATE KEY" in data:
         raise ValueError("holds a private key: a feed only needs the public one")
     key = load_pem_public_key(data)
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048:
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size >= RSA_BITS:
         return Verifier(_label(data), None, "RS256", key)
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
         return Verifier(_label(data), None, "ES256", key)
     if isinstance(key, ed25519.Ed25519PublicKey):
         return Verifier(_label(data), None, "EdDSA", key)
-    raise ValueError("must be an RSA key of 2048 bits or more, of the curve P-256, or Ed25519")
+    raise ValueError(
+        f"must be an RSA key of {RSA_BITS} bits or more, of the curve P-256, or Ed25519"
+    )
 
 
 def _label(material: bytes) -> str:

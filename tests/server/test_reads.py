@@ -198,7 +198,9 @@ def test_many_who_ask_for_much_are_answered_one_after_the_other(path: str) -> No
 
     async def ask() -> list[tuple[str, bytes]]:
         async with serving(world) as port:
-            with patch.object(reads, "asyncio", SimpleNamespace(sleep=counted)):
+            with patch.object(
+                reads, "asyncio", SimpleNamespace(sleep=counted, timeout=asyncio.timeout)
+            ):
                 return await asyncio.gather(*(answer(port, request(path)) for _ in range(5)))
 
     answers = asyncio.run(ask())

@@ -175,6 +175,36 @@ def test_weak_and_unknown_kinds_of_keys_are_refused(tmp_path: Path) -> None:
             reader(tmp_path, spki(key))
 
 
+def jwk(key: Any, **more: str) -> bytes:
+    kind = jwt.algorithms.RSAAlgorithm if hasattr(key, "key_size") else jwt.algorithms.OKPAlgorithm
+    return json.dumps({"keys": [kind.to_jwk(key, as_dict=True) | more]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (jwk(rsa.generate_private_key(65537, 1024).public_key()), "an RSA key of 1024 bits"),
+        (jwk(PRIVATE["RS256"]), "holds a private key"),
+        (jwk(PRIVATE["EdDSA"]), "holds a private key"),
+        (b'{"keys":[{"kty":"oct","k":"AAAA","alg":"HS256"}]}', "a secret of 3 bytes"),
+        (jwk(PRIVATE["RS256"].public_key(), use="enc"), "has no key of an algorithm"),
+    ],
+)
+def test_a_jwks_may_have_no_weaker_keys_than_other_files(
+    tmp_path: Path, data: bytes, told: str
+) -> None:
+    with pytest.raises(KeysError, match=told):
+        reader(tmp_path, data)
+
+
+@pytest.mark.parametrize("header", [{"crit": ["x"], "x": 1}, {"crit": ["b64"], "b64": False}])
+def test_a_header_that_must_be_understood_and_is_not_refuses_the_token(
+    tmp_path: Path, header: dict[str, Any]
+) -> None:
+    token = jwt.api_jws.encode(json.dumps(claims()).encode(), SECRET, "HS256", headers=header)
+    assert refused(reader(tmp_path), token)
+
+
 def test_only_algorithms_that_are_allowed_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_bytes(SECRET)
