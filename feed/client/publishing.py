@@ -132,5 +132,5 @@ def _timed(tick: Publishable) -> Any:
     if isinstance(tick, Mapping) or tick.ts_event:
         return tick
     fields = msgspec.to_builtins(tick)
-    del fields["ts_event"]
+    fields.pop("ts_event", None)
     return fields

@@ -136,9 +136,9 @@ def _has_names_once(data: bytes | bytearray, read: object) -> bool:
     if b"\\" in data:  # an escaped colon would stand for another
         return False
     colons = data.count(b":")
-    if encode(read).count(b":") == colons:
-        return True
-    with suppress(orjson.JSONDecodeError, orjson.JSONEncodeError):
+    with suppress(RecursionError, orjson.JSONDecodeError, orjson.JSONEncodeError):
+        if encode(read).count(b":") == colons:
+            return True
         return orjson.dumps(orjson.loads(data)).count(b":") == colons
     return False
 
@@ -179,7 +179,8 @@ def read_ticks(data: bytes | bytearray) -> list[Any]:
     if not isinstance(value, dict | list):
         text = f"the ticks must be an object or a list, were {describe(value)}"
         raise MessageError(codes.BAD_MESSAGE, text)
-    _check_form(data, value)
+    if not _has_names_once(data, value):
+        _check_form(data, value)
     return value if isinstance(value, list) else [value]
 
 

@@ -8,9 +8,9 @@ import socket
 from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.netutil import bind_sockets
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, OutputTransform, RequestHandler
 
 from feed.errors import ListenError
 from feed.history.archive import Archive
@@ -60,6 +60,17 @@ def log_access(request: HTTPServerRequest, status: int) -> None:
     }
     text = "%(status)d %(method)s %(path)s from %(peer)s in %(ms)g ms"
     access_log.info(text, told, extra=told)
+
+
+class Nameless(OutputTransform):
+    """Leaves out of an answer which program made it, and in which version."""
+
+    def transform_first_chunk(
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+    ) -> tuple[int, HTTPHeaders, bytes]:
+        """Go through an answer before it is sent."""
+        headers.pop("Server", None)
+        return status_code, headers, chunk
 
 
 class GuardedApplication(Application):
@@ -112,6 +123,7 @@ def application(
             (r"/(lightweight-charts\.js)", ChartsHandler),
             (FILES, FileHandler),
         ],
+        transforms=[Nameless],
         default_handler_class=NotFoundHandler,
         log_function=log_request,
     )

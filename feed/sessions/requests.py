@@ -22,8 +22,9 @@ GRAMMAR = f"{SYMBOL_GRAMMAR}; or a pattern, * or PREFIX*"
 EXPLAINED: Final = 100
 """Of how many rejections the sentence is told, too; the code says the same, in less room."""
 
-REJECTED: Final = 5_000
-"""How many rejections are told: with the largest set of subscriptions still less than 1 MiB."""
+REJECTED: Final = 10_000
+"""How many rejections are told: of names that fit a message of 64 KiB, with the largest set of
+subscriptions still less than 1 MiB."""
 
 
 @dataclass(slots=True)

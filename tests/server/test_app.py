@@ -85,6 +85,13 @@ def test_another_path_is_told_the_right_ones_in_one_line(path: str) -> None:
     assert body == b"not found: the page is at / and the stream at /v1/stream\n"
 
 
+@pytest.mark.parametrize("path", ["/", "/nosuch", "/healthz", "/v1/stream", "/v1/nosuch"])
+@pytest.mark.parametrize("method", ["GET", "TRACE"])
+def test_no_answer_tells_what_program_made_it(path: str, method: str) -> None:
+    head, _ = asked(request(path, method=method))
+    assert "\r\nServer:" not in head
+
+
 def test_a_favicon_is_pointed_to_the_icon() -> None:
     head, _ = asked(request("/favicon.ico"))
     assert head.startswith("HTTP/1.1 301 ")
