@@ -145,11 +145,20 @@ class Account:
         self._tally.published += sum(own.accepted for own in receipts if isinstance(own, Published))
         return [text for receipt in receipts for text in _complaints(receipt)]
 
-    def take(self, messages: list[str | bytes], arrived_ns: int, late_ns: int = 0) -> list[Tick]:
+    def take(
+        self,
+        messages: list[str | bytes],
+        arrived_ns: int,
+        late_ns: int = 0,
+        *,
+        since_ns: int | None = None,
+    ) -> list[Tick]:
         """Judge and count what came; gives the ticks among it.
 
         Args:
-            late_ns: how long it lay there before it was read.
+            arrived_ns: when the last of it arrived.
+            late_ns: how long that lay there before it was read.
+            since_ns: when nothing of it had arrived; None: all of it came at once.
 
         Raises:
             MessageError: a message is not of the protocol.
@@ -167,10 +176,12 @@ class Account:
             if not (resuming or self._disordered):
                 self._held_back(ticks)
             figure = RESUMED_AGE if resuming else self._figure
+            correction_ns = self._offset.correction_ns
             self._tally.arrived(
                 ticks,
-                arrived_ns + self._offset.correction_ns,
+                arrived_ns + correction_ns,
                 figure,
+                since_ns=(arrived_ns if since_ns is None else since_ns) + correction_ns,
                 delayed_ns=FOR_EVER_NS if resuming else self._delayed_ns,
                 late_ns=late_ns,
             )

@@ -268,7 +268,7 @@ class FeedUser(User):
         messages, count = wire.receive(), wire.taken()
         RUN.tally.received_bytes += count
         late_ns = wire.read_ns - wire.arrived_ns
-        ticks = account.take(messages, wire.arrived_ns, late_ns)
+        ticks = account.take(messages, wire.arrived_ns, late_ns, since_ns=wire.since_ns)
         RUN.tally.histogram(READER_DELAY).add(late_ns)
         if not self._answered.is_set():
             self._answered.set()

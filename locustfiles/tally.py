@@ -166,25 +166,37 @@ class Tally(msgspec.Struct):
             self.fault("duplicate", 1, f"{where} {event.seq}")
 
     def arrived(
-        self, ticks: list[Tick], now_ns: int, name: str, *, delayed_ns: int, late_ns: int = 0
+        self,
+        ticks: list[Tick],
+        now_ns: int,
+        name: str,
+        *,
+        delayed_ns: int,
+        late_ns: int = 0,
+        since_ns: int | None = None,
     ) -> None:
         """Count the ticks of one read by their latency; those of one burst are counted together.
 
+        Of a read only the end's arrival is known. What was published before the end is taken to
+        have travelled as fast, as far as that may be: it was not there when we had last looked.
+
         Args:
-            now_ns: when they arrived, by the server's clock.
+            now_ns: when the last of them arrived, by the server's clock.
             name: of the histogram.
             delayed_ns: from what latency on a tick is a fault.
             late_ns: from the arrival to the reading.
+            since_ns: when none of them had arrived; None: they came at once.
         """
         self.ticks += len(ticks)
         add = self.histogram(name).add
         add_as_read = self.histogram(AS_READ).add if name == TICK_LATENCY else None
+        last_ns, first_ns = now_ns - ticks[-1].ts_out, now_ns if since_ns is None else since_ns
         for ts_out, burst in groupby(ticks, _TS_OUT):
             own = list(burst)
-            latency_ns = now_ns - ts_out
+            latency_ns = min(max(first_ns, ts_out + last_ns), now_ns) - ts_out
             add(latency_ns, len(own))
             if add_as_read is not None:
-                add_as_read(latency_ns + late_ns, len(own))
+                add_as_read(now_ns + late_ns - ts_out, len(own))
             if latency_ns > delayed_ns:
                 self.fault("delayed", len(own), f"{own[0].symbol} by {latency_ns / 1e6:,.1f} ms")
 

@@ -29,6 +29,7 @@ from feed.client.inbox import End, Inbox
 from feed.client.transport import Disconnected, reason_of
 from feed.codes import CloseCode
 from feed.protocol.frames import Opcode
+from locustfiles.polls import POLLS
 
 READ_BYTES: Final = 16 * 1024
 """What one user's buffer takes: 2,000 of them take 32 MB."""
@@ -52,6 +53,7 @@ class Wire:
             tells (on Linux, without TLS), else when they were read: how late we are at reading
             is no part of a latency.
         read_ns: when they were read.
+        since_ns: when we had last looked: all that was read came after that.
         aborted: whether it was cut by us.
         full: whether the last read filled the buffer, so that there may be more.
     """
@@ -65,6 +67,7 @@ class Wire:
         "arrived_ns",
         "full",
         "read_ns",
+        "since_ns",
     )
 
     def __init__(self, sock: socket.socket, early: bytes, read_bytes: int = READ_BYTES) -> None:
@@ -72,7 +75,7 @@ class Wire:
         self._inbox = Inbox(early, read_bytes=read_bytes)
         self.aborted = False
         self._count = len(early)
-        self.read_ns = self.arrived_ns = time.time_ns()
+        self.read_ns = self.arrived_ns = self.since_ns = time.time_ns()
         self.full = False
         self._stamped = _stamp(sock)
         self._answer(len(early))
@@ -107,6 +110,8 @@ class Wire:
         except OSError as error:
             self._inbox.end = End(ABNORMAL, error.strerror or str(error))
             return
+        if not self.full:  # then nothing was left over
+            self.since_ns = max(self.read_ns, POLLS.before_ns)
         self.read_ns = self.arrived_ns = time.time_ns()
         if stamps:
             seconds, nanoseconds = _STAMP.unpack(stamps[0][2])

@@ -22,6 +22,7 @@ from feed.errors import FeedError, SettingError
 from locustfiles import options, report, rows
 from locustfiles.contract import Newest
 from locustfiles.crosscheck import Counts, check, scrape
+from locustfiles.polls import POLLS
 from locustfiles.run import RUN, http_url, stream_url
 from locustfiles.tally import decode
 from locustfiles.universe import discover, newest
@@ -50,6 +51,7 @@ class Wiring:
     def init(self, environment: Any, **_: Any) -> None:
         """Check the options, and listen to the other processes."""
         rows.install()
+        POLLS.watch()
         gevent.get_hub().loop.update_now()  # or --run-time includes the time that importing took
         try:
             options.read(vars(environment.parsed_options))

@@ -28,6 +28,24 @@ def test_ticks_of_one_burst_are_counted_by_their_own_latency() -> None:
     assert tally.examples == {"delayed": "A by 0.0 ms"}
 
 
+def latencies(ticks: list[int], since_ns: int) -> list[int]:
+    tally = Tally()
+    tally.arrived(
+        [quote(own) for own in ticks], 1_016, TICK_LATENCY, delayed_ns=10**9, since_ns=since_ns
+    )
+    found = tally.histogram(TICK_LATENCY).buckets()
+    return [bucket.low_ns for bucket in found for _ in range(bucket.times)]
+
+
+def test_what_a_late_reader_finds_has_travelled_as_fast_as_its_end() -> None:
+    assert latencies([100, 500, 1_000], since_ns=50) == [16, 16, 16]
+
+
+def test_what_was_not_there_when_we_looked_has_come_since() -> None:
+    assert latencies([984, 1_000], since_ns=1_008) == [16, 24]
+    assert latencies([984, 1_000], since_ns=1_016) == [16, 32]
+
+
 def test_a_tick_that_comes_after_all_is_reordered_and_no_gap() -> None:
     tally = Tally()
     tally.loss(Gap("quotes", "A", 5, 7))
