@@ -25,7 +25,7 @@ def test_a_key_stands_for_its_principal_over_a_save_and_a_load(tmp_path: Path) -
 
 def test_the_file_is_its_owners_and_has_no_secret(tmp_path: Path) -> None:
     path, keys = tmp_path / "keys.toml", Keys()
-    secret = keys.create("desk-2", {}, "now").rpartition("_")[2]
+    secret = keys.create("desk-2", {}, "now")[-43:]  # it may have a "_" of its own
     save(path, keys)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert secret not in path.read_text()
