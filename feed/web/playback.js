@@ -12,6 +12,7 @@ export class Playback {
   /** @type {import("./history.js").Source | null} */
   #source = null;
   #known = ""; // the sources that tell where they are
+  #acts = 0;
 
   /** @param {HTMLElement} bar @param {import("./history.js").History} history @param {(text: string) => void} tell */
   constructor(bar, history, tell) {
@@ -70,12 +71,14 @@ export class Playback {
 
   /** @param {Record<string, unknown>} action */
   async #act(action) {
+    const own = ++this.#acts;
+    let why = "";
     try {
       Object.assign(this.#source ?? {}, await this.#history.control(this.#source?.name ?? "", action));
-      this.#tell("");
     } catch (error) {
-      this.#tell(/** @type {Error} */ (error).message);
+      why = /** @type {Error} */ (error).message;
     }
+    if (why || own === this.#acts) this.#tell(why); // an older answer takes back nothing
     this.#paint();
   }
 
