@@ -62,6 +62,13 @@ def network(port: int) -> Iterator[Callable[[Callable[[Chaos], Any]], int]]:
     loop.close()
 
 
+WATCH_FOR_CUT = """() => {
+    window.wasCut = false;
+    new MutationObserver(() => (window.wasCut ||= document.body.classList.contains("cut"))).observe(
+        document.body, { attributes: true });
+}"""
+
+
 class Day:
     """A page, the feed it watches, and whatever a day brings."""
 
@@ -163,9 +170,10 @@ class Day:
         self.live()
 
     def cuts(self) -> None:
-        """Reset the connection."""
+        """Reset the connection; the page may be back before anybody has looked."""
+        self.page.evaluate(WATCH_FOR_CUT)
         self._act(lambda proxy: proxy.cut())
-        self.desk.wait("() => document.body.classList.contains('cut')")
+        self.desk.wait("() => window.wasCut")
         self.live()
 
     def restarts(self, number: int) -> None:
