@@ -209,8 +209,10 @@ class Node:
 
         def at_once(part: Slice) -> None:
             self.hub.hold()
-            intake.publish(part)
-            self._flush(self.hub.flush)
+            try:
+                intake.publish(part)
+            finally:
+                self._flush(self.hub.flush)
 
         def restart() -> None:
             intake.restart()

@@ -118,7 +118,7 @@ class Hub:
 
     def relieve(self) -> None:
         """Send those cohorts what is pending that are owed much."""
-        if much := [cohort for cohort in self._owed if cohort.count > MUCH_TICKS]:
+        if much := [own for own in dict.fromkeys(self._owed) if own.count > MUCH_TICKS]:
             self._send(much)
 
     def flush(self) -> None:

@@ -149,3 +149,24 @@ def test_a_little_waits_for_the_flush() -> None:
     world.publish(*(quote("B") for _ in range(MUCH_TICKS)))
     world.hub.relieve()
     assert messages(everything) == []
+
+
+class Trickle(FakeTransport):
+    """A socket that takes some of every write, once it is full."""
+
+    full = False
+
+    def write(self, buffer: bytes | memoryview) -> int:
+        return super().write(buffer[:1_000] if self.full else buffer)
+
+
+def test_whoever_was_relieved_before_and_takes_less_now_is_sent_nothing_twice() -> None:
+    world, transport = World(), Trickle()
+    session = world.registry.open(transport, batched=False, peer="test")
+    session.receive(b'{"type":"subscribe","symbols":["*"],"delivery":"all"}')
+    transport.taken.clear()
+    for transport.full in (False, True):
+        world.publish(*(quote("B") for _ in range(MUCH_TICKS + 1)))
+        world.hub.relieve()
+    seqs = [own["seq"] for own in messages(transport, torn=True) if own["type"] == "quote"]
+    assert seqs == list(range(1, len(seqs) + 1))
