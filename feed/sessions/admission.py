@@ -15,7 +15,7 @@ from feed.metrics import Metrics
 from feed.protocol.messages import Authenticated, Id, Notice
 from feed.sessions.addresses import Addresses
 from feed.sessions.auth import Authority
-from feed.sessions.entitlements import NOBODY, STRANGER
+from feed.sessions.entitlements import NOBODY, STRANGER, Principal
 from feed.sessions.expiry import NEVER_NS, NS, Expiries
 from feed.sessions.limits import Limits
 
@@ -66,7 +66,7 @@ class Admission:
 
     def open(self, session: Session) -> None:
         """Take note of a session that begins; who has yet to authenticate gets a deadline."""
-        self.sessions_of[session.principal.name] += 1
+        self._count(session)
         if session.principal is NOBODY:
             self._later(self._limits.authentication_s, lambda: self._hurry(session))
         elif session.principal.name != STRANGER:
@@ -99,9 +99,7 @@ class Admission:
         if before.name not in (NOBODY.name, STRANGER, principal.name):
             text = f"this session is {before.name}'s, open another for another principal"
             raise MessageError(codes.OTHER_PRINCIPAL, text, id=id)
-        self.closed(session)
-        session.principal = principal
-        self.sessions_of[principal.name] += 1
+        self._become(session, principal)
         self._welcome(session, id)
         session.reconsider(before)
 
@@ -116,8 +114,22 @@ class Admission:
             if now is None:
                 session.close_in_turn(CloseCode.UNAUTHENTICATED, "the key was revoked")
             elif now != before:
-                session.principal = now
+                self._become(session, now)
                 session.reconsider(before)
+        self._look()
+
+    def _become(self, session: Session, principal: Principal) -> None:
+        """Let a session be a principal's, and count for it and end with it."""
+        self.closed(session)
+        session.principal = principal
+        self._count(session)
+
+    def _count(self, session: Session) -> None:
+        name, ends = session.principal.name, session.principal.expires_at
+        self.sessions_of[name] += 1
+        if ends is not None:
+            self._ends.add(ends, session)
+            self._warnings.add(ends - WARNING_S, session)
 
     def _welcome(self, session: Session, id: Id) -> None:
         principal = session.principal
@@ -130,8 +142,6 @@ class Admission:
         log.info("session %s is %s's", session.name, principal.name)
         session.send(Authenticated(principal.name, principal.expires_at, id=id))
         if principal.expires_at is not None:
-            self._ends.add(principal.expires_at, session)
-            self._warnings.add(principal.expires_at - WARNING_S, session)
             self._look()
 
     def expire(self, now_ns: int) -> None:
@@ -141,7 +151,7 @@ class Admission:
                 session.close_in_turn(CloseCode.TOKEN_EXPIRED, "the token has expired")
 
     def _hurry(self, session: Session) -> None:
-        if session.principal is NOBODY:
+        if session.principal is NOBODY and not session.ended:
             self._metrics.refuse("authentication_timeout")
             session.close(CloseCode.UNAUTHENTICATED, "not authenticated in time")
 

@@ -34,7 +34,10 @@ class Register(Authority):
         return self.known[token]
 
     def renewed(self, principal: Principal) -> Principal | None:
-        return self.known.get(principal.name) if principal.credential else principal
+        if not principal.credential:
+            return principal
+        mine = (own for own in self.known.values() if own.credential == principal.credential)
+        return next(mine, None)
 
     def reload(self) -> bool:
         changed, self.changed = self.changed, False
@@ -102,6 +105,13 @@ def test_who_authenticates_in_time_stays() -> None:
     desk.tell(type="authenticate", token="desk-2")
     desk.world.fire_timers()
     assert desk.closes == {}
+
+
+def test_who_left_before_is_not_counted_as_too_late() -> None:
+    desk = Desk()
+    desk.session.lost()
+    desk.world.fire_timers()
+    assert desk.world.hub.metrics.refusals == {}
 
 
 @pytest.mark.parametrize("mode", ["optional", "required"])
@@ -259,6 +269,39 @@ def test_a_principal_has_so_many_sessions_at_a_time() -> None:
     third, transport = desk.open()
     third.receive(b'{"type":"authenticate","token":"desk-2"}')
     assert messages(transport)[-1]["type"] == "authenticated"
+
+
+def test_a_key_whose_principal_has_another_name_counts_for_that() -> None:
+    desk = Desk()
+    admission = desk.world.registry.admission
+    only_one = replace(desk.desk_2, session_limit=1)
+    desk.register.known["desk-2"] = only_one
+    desk.tell(type="authenticate", token="desk-2")
+    desk.register.known["desk-2"] = replace(only_one, name="desk-new")
+    desk.patrol()
+    assert admission.sessions_of == {"desk-new": 1}
+    desk.register.known["another"] = replace(only_one, credential="k2")
+    desk.session, desk.transport = desk.open()
+    assert desk.tell(type="authenticate", token="another")[0]["principal"] == "desk-2"
+    assert admission.sessions_of == {"desk-new": 1, "desk-2": 1}
+    for session in list(desk.world.registry):
+        session.lost()
+    assert admission.sessions_of == {}
+
+
+def test_an_expiry_that_changes_with_the_key_holds_from_then_on() -> None:
+    desk = Desk()
+    desk.world.clock.wall_ns = 1000 * NS
+    desk.register.known["desk-2"] = replace(desk.desk_2, expires_at=1050)
+    desk.tell(type="authenticate", token="desk-2")
+    desk.register.known["desk-2"] = replace(desk.desk_2, expires_at=1100)
+    desk.patrol()
+    desk.world.clock.wall_ns = 1050 * NS
+    assert desk.during(lambda: desk.world.publish(quote("A"))) == []
+    assert desk.closes == {}
+    desk.world.clock.wall_ns = 1100 * NS
+    desk.during(lambda: desk.world.publish(quote("A")))
+    assert desk.closes == {4004: 1}
 
 
 PATTERNS = st.lists(st.sampled_from(["A", "B", "A*", "AB", "B*", "*", "b"]), max_size=4)
