@@ -54,8 +54,8 @@ def shown(source: Source, principal: Principal) -> dict[str, Any]:
         "state": source.state,
         "kind": type(source).__name__.lower(),
         "speed": at.speed,
-        "ts_event": at.ts_event,
-        "ticks": at.ticks,
+        "ts_event": at.ts_event if principal.sees_positions else None,
+        "ticks": at.ticks if principal.sees_positions else 0,
         "total": source.total,
         "controllable": principal.admin and controls_of(source) is not None,
     }

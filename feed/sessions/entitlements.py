@@ -45,6 +45,11 @@ class Principal:
         """The streams it may have."""
         return Rights(self.subscribe, self.channels)
 
+    @property
+    def sees_positions(self) -> bool:
+        """Whether it may know how far the sources have come; not who is late, or nobody yet."""
+        return self.admin or not (self.delay_s or self is NOBODY)
+
     def may_subscribe(self, channel: str, symbol: str) -> bool:
         """Tell whether it may have the ticks of a stream."""
         return channel in self.channels and symbol in self.subscribe

@@ -176,20 +176,30 @@ class Registry:
         slot = self._slots[self._beats % BEATS]
         if not slot:
             return
-        beat = Heartbeat(self.clock.now_ns(), 0, lag_ms, dict(self._sources()), self._positions())
-        shared = text_frame(encode(beat))
+        beats = self._heartbeats(lag_ms)
+        shared = {sees: text_frame(encode(own)) for sees, own in beats.items()}
         for session in list(slot.values()):
             session.quiet_beats += 1
             if session.quiet_beats > self._patience_beats:
                 session.give_up()
                 continue
+            sees = session.principal.sees_positions
             if session.delivery.outbox is None:
-                session.delivery.send(shared)
+                session.delivery.send(shared[sees])
             else:
+                beat = beats[sees]
                 beat.queued_bytes = session.delivery.queued_bytes
                 session.send(beat)
             if session.quiet_beats > self._patience_beats // 2:
                 session.delivery.send(PING)
+
+    def _heartbeats(self, lag_ms: float) -> dict[bool, Heartbeat]:
+        """Give the heartbeat of those who see positions (True), and that of all others."""
+        now_ns, states = self.clock.now_ns(), dict(self._sources())
+        return {
+            True: Heartbeat(now_ns, 0, lag_ms, states, self._positions()),
+            False: Heartbeat(now_ns, 0, lag_ms, states),
+        }
 
     def announce(self, message: str) -> None:
         """Tell everybody, one part of the sessions after the other."""

@@ -66,6 +66,12 @@ def test_sources_are_listed_with_what_they_do() -> None:
     }  # fmt: skip
 
 
+def test_who_is_late_is_not_told_how_far_a_source_has_come() -> None:
+    _, told, _ = ask("/v1/sources", principal=Principal("late", delay_s=900))
+    own = told["sources"][0]
+    assert (own["ts_event"], own["ticks"], own["state"]) == (None, 0, "live")
+
+
 def test_who_may_control_a_source_is_told_so() -> None:
     _, told, _ = ask("/v1/sources")
     assert [own["controllable"] for own in told["sources"]] == [True, False]

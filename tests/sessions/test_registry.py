@@ -7,8 +7,10 @@ import pytest
 from feed.codes import CloseCode
 from feed.protocol.frames import Opcode
 from feed.protocol.messages import SourcePosition
+from feed.sessions.entitlements import ANONYMOUS, NOBODY, Principal
 from feed.sessions.limits import Limits
 from feed.sessions.registry import BEATS
+from feed.symbols import ALL_SYMBOLS
 from tests.fakes import FakeTransport, World, frames, messages, quote
 
 
@@ -168,6 +170,31 @@ def test_heartbeats_tell_how_far_sources_have_come() -> None:
         world.registry.beat(lag_ms=0)
     beat = messages(transport)[-1]
     assert beat["positions"] == {"replay": {"ts_event": 7, "speed": 2.0, "ticks": 5}}
+
+
+@pytest.mark.parametrize(
+    ("principal", "sees"),
+    [
+        (ANONYMOUS, True),
+        (NOBODY, False),
+        (Principal("late", ALL_SYMBOLS, delay_s=900), False),
+        (Principal("late boss", ALL_SYMBOLS, delay_s=900, admin=True), True),
+    ],
+)
+@pytest.mark.parametrize("room", [1 << 40, 50])
+def test_only_who_is_current_hears_how_far_sources_have_come(
+    principal: Principal, sees: bool, room: int
+) -> None:
+    world, transport, neighbour = World(), FakeTransport(room), FakeTransport()
+    own = world.registry.open(transport, batched=False, peer="test", principal=principal)
+    world.registry.open(neighbour, batched=False, peer="test")
+    world.registry._positions = lambda: {"replay": SourcePosition(7, 2.0, 5)}
+    for _ in range(BEATS):
+        world.registry.beat(lag_ms=0)
+    transport.room = 1 << 40
+    own.delivery.drain()
+    assert ("positions" in messages(transport)[-1]) is sees
+    assert "positions" in messages(neighbour)[-1]
 
 
 def test_no_two_sessions_have_one_name() -> None:
