@@ -2,8 +2,8 @@
 // Candles of one symbol and interval, from the server's bars and from live ticks. Needs no browser.
 
 const REWIND_S = 60; // a step back by more than this is a tape that started over
-const KEPT = 500; // a session of one minute each; the library takes more than a kilobyte for one
-const SPARE = 100; // so that the chart is not drawn anew for each
+const KEPT = 390; // a session of one minute each; the library takes more than a kilobyte for one
+const SPARE = 60; // so that the chart is not drawn anew for each
 
 /** @typedef {{ time: number, open: number, high: number, low: number, close: number, volume: number }} Candle */
 
