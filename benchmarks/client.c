@@ -3,13 +3,14 @@
  *
  *   client --port P [--path /v1/stream] [--clients N] [--symbols N] [--per K] [--distinct D]
  *          [--wildcard 1] [--channels quotes] [--snapshot 1] [--seed S] [--check-every N]
- *          [--warm-s S] [--measure-s S] [--in-flight N] [--nap-us US] [--pid SERVER]
+ *          [--warm-s S] [--measure-s S] [--in-flight N] [--nap-us US] [--arrivals 1] [--pid SERVER]
  *
  * Connection i asks for K of the symbols S000..., drawn by a generator with a seed; with D > 0
  * there are only D different watchlists. Ticks count when their frame is whole. Latency is the
  * time of the read minus `ts_out`, both of CLOCK_REALTIME; with --nap-us, which lets more come for
- * each read so that the client can take more, that much is part of the latency at worst. The server's CPU seconds and RSS are
- * read from /proc at both ends of the window, so that they are of exactly that window. */
+ * each read so that the client can take more, that much is part of the latency at worst. With
+ * --arrivals it tells too when the kernel had the bytes, which is no matter of how soon they are read. The server's CPU
+ * seconds and RSS are read from /proc at both ends of the window, so that they are of exactly that window. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -47,9 +48,13 @@ typedef struct {
     uint64_t *last; /* of a checked connection: newest seq per stream, 0 before the first */
 } Connection;
 
+typedef struct {
+    uint64_t counts[BUCKETS], most, all;
+} Histogram;
+
 static const char *host = "127.0.0.1", *path = "/v1/stream", *channels = "quotes";
 static int port, clients = 200, symbols = 500, per = 20, distinct, wildcard, snapshot, pid;
-static int check_every = 1, in_flight = 64, nap_us;
+static int check_every = 1, in_flight = 64, nap_us, arrivals;
 static uint64_t seed = 7;
 static double warm_s = 1, measure_s = 3, connect_limit_s = 60;
 
@@ -60,7 +65,8 @@ static int stream_count, started, live, lost, poll_fd;
 static uint8_t *buffer;
 static bool measuring;
 static uint64_t ticks, bytes, reads, checked_ticks, holes, duplicates, skipped, errors;
-static uint64_t histogram[BUCKETS], latency_max, latency_count;
+static Histogram as_read, as_arrived;
+static uint64_t arrived_ns; /* the newest bytes of this read, as the kernel saw them; 0 where it did not say */
 static char first_error[200], json[65536 * 4];
 
 static void die(const char *what) {
@@ -161,12 +167,12 @@ static uint64_t number_after(const uint8_t *text, size_t size, const char *name,
     return value;
 }
 
-static void add_latency(int64_t ns) {
+static void add_latency(Histogram *histogram, int64_t ns) {
     uint64_t value = ns < SUB ? SUB : ns;
     int shift = 63 - __builtin_clzll(value) - 5; /* 32 buckets per doubling: 3 % wide */
-    histogram[shift * SUB + (value >> shift) - SUB]++;
-    latency_count++;
-    if (value > latency_max) latency_max = value;
+    histogram->counts[shift * SUB + (value >> shift) - SUB]++;
+    histogram->all++;
+    if (value > histogram->most) histogram->most = value;
 }
 
 static void check_seqs(Connection *own, Stream *stream, uint64_t first, uint64_t last, uint64_t *sum) {
@@ -204,7 +210,10 @@ static void examine(Connection *own, const uint8_t *text, size_t size, uint64_t 
     if (seq > stream->newest) stream->newest = seq;
     if (!own->checked) return;
     check_seqs(own, stream, seq, seq, NULL);
-    if (measuring) checked_ticks++, add_latency((int64_t)(read_ns - ts_out));
+    if (!measuring) return;
+    checked_ticks++;
+    add_latency(&as_read, (int64_t)(read_ns - ts_out));
+    if (arrived_ns) add_latency(&as_arrived, (int64_t)(arrived_ns - ts_out));
 }
 
 static size_t count_braces(const uint8_t *text, size_t size) { /* the compiler vectorises it */
@@ -294,10 +303,25 @@ static const uint8_t *take_handshake(Connection *own, const uint8_t *at, const u
     return take_frames(own, stop + 4, end);
 }
 
+/* Read what has come, and when the newest of it came; without --arrivals this is `recv`. */
+static ssize_t receive(int fd) {
+    if (!arrivals) return recv(fd, buffer + HEAD, READ, 0);
+    union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(struct timespec))]; } control;
+    struct iovec space = {buffer + HEAD, READ};
+    struct msghdr message = {.msg_iov = &space, .msg_iovlen = 1,
+                             .msg_control = &control, .msg_controllen = sizeof control};
+    ssize_t size = recvmsg(fd, &message, 0);
+    struct cmsghdr *first = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    struct timespec came = {0};
+    if (first && first->cmsg_type == SCM_TIMESTAMPNS) memcpy(&came, CMSG_DATA(first), sizeof came);
+    arrived_ns = came.tv_sec * 1000000000ull + came.tv_nsec;
+    return size;
+}
+
 static void on_readable(Connection *own) {
     uint8_t *begin = buffer + HEAD - own->carried;
     if (own->carried) memcpy(begin, own->carry, own->carried);
-    ssize_t size = recv(own->fd, buffer + HEAD, READ, 0);
+    ssize_t size = receive(own->fd);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (size <= 0) {
         lose(own);
@@ -321,6 +345,7 @@ static void open_connection(Connection *own) {
     own->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (own->fd < 0) die("socket (raise ulimit -n)");
     setsockopt(own->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    if (arrivals) setsockopt(own->fd, SOL_SOCKET, SO_TIMESTAMPNS, &(int){1}, sizeof(int));
     if (connect(own->fd, (struct sockaddr *)&address, sizeof address) && errno != EINPROGRESS) die("connect");
     struct epoll_event event = {.events = EPOLLOUT, .data.ptr = own};
     epoll_ctl(poll_fd, EPOLL_CTL_ADD, own->fd, &event);
@@ -400,11 +425,11 @@ static double bucket_us(int i) { /* its middle; the inverse of add_latency */
     return ((uint64_t)(i % SUB + SUB) << i / SUB) * (1 + 0.5 / SUB) * 1e-3;
 }
 
-static double percentile_us(double share) {
-    uint64_t wanted = (uint64_t)(latency_count * share), seen = 0;
+static double percentile_us(const Histogram *histogram, double share) {
+    uint64_t wanted = (uint64_t)(histogram->all * share), seen = 0;
     for (int i = 0; i < BUCKETS; i++)
-        if ((seen += histogram[i]) > wanted) return bucket_us(i);
-    return latency_max * 1e-3;
+        if ((seen += histogram->counts[i]) > wanted) return bucket_us(i);
+    return histogram->most * 1e-3;
 }
 
 /* How many ticks the connections should have got, from how far each stream's seq has come. */
@@ -435,8 +460,11 @@ static void report(Reading from, Reading to, double connect_s, double slow_s, do
            expected ? (double)ticks / expected : 0.0, stream_count);
     printf("\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"checked_ticks\":%lu,"
            "\"holes\":%lu,\"skipped\":%lu,\"duplicates\":%lu,\"errors\":%lu,\"bytes\":%lu,\"reads\":%lu,",
-           percentile_us(.5), percentile_us(.99), percentile_us(.999), latency_max * 1e-3, checked_ticks,
-           holes, skipped, duplicates, errors, bytes, reads);
+           percentile_us(&as_read, .5), percentile_us(&as_read, .99), percentile_us(&as_read, .999),
+           as_read.most * 1e-3, checked_ticks, holes, skipped, duplicates, errors, bytes, reads);
+    if (as_arrived.all)
+        printf("\"arrived_p50_us\":%.1f,\"arrived_p99_us\":%.1f,",
+               percentile_us(&as_arrived, .5), percentile_us(&as_arrived, .99));
     printf("\"client_cpu\":%.4f,\"client_waited\":%.4f,\"worst_turn_ms\":%.2f,\"saturated\":%s,"
            "\"server_cpu_s\":%.3f,\"server_cpu\":%.4f,\"server_waited\":%.4f,\"cpu_us_per_tick\":%.5f,",
            cpu, (to.own_waited_s - from.own_waited_s) / window_s, worst_s * 1e3,
@@ -447,7 +475,7 @@ static void report(Reading from, Reading to, double connect_s, double slow_s, do
     printf("\"first_error\":\"%s\",\"latency_us\":[", first_error);
     const char *comma = "";
     for (int i = 0; i < BUCKETS; i++)
-        if (histogram[i]) printf("%s[%.1f,%lu]", comma, bucket_us(i), histogram[i]), comma = ",";
+        if (as_read.counts[i]) printf("%s[%.1f,%lu]", comma, bucket_us(i), as_read.counts[i]), comma = ",";
     printf("]");
 }
 
@@ -457,7 +485,8 @@ static void read_options(int count, char **words) {
         {"--symbols", 'i', &symbols}, {"--per", 'i', &per}, {"--distinct", 'i', &distinct},
         {"--wildcard", 'i', &wildcard}, {"--channels", 's', &channels}, {"--snapshot", 'i', &snapshot},
         {"--seed", 'u', &seed}, {"--check-every", 'i', &check_every}, {"--warm-s", 'd', &warm_s},
-        {"--measure-s", 'd', &measure_s}, {"--in-flight", 'i', &in_flight}, {"--nap-us", 'i', &nap_us}, {"--pid", 'i', &pid},
+        {"--measure-s", 'd', &measure_s}, {"--in-flight", 'i', &in_flight}, {"--nap-us", 'i', &nap_us},
+        {"--arrivals", 'i', &arrivals}, {"--pid", 'i', &pid},
     };
     for (int i = 1; i + 1 < count; i += 2) {
         size_t k = 0, all = sizeof known / sizeof *known;
