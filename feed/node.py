@@ -28,7 +28,6 @@ from feed.sessions.registry import Registry
 from feed.sessions.requests import Universe
 from feed.settings import Settings
 from feed.sources.base import Source
-from feed.sources.controls import controls_of
 from feed.sources.ingest import Ingest
 from feed.sources.pace import NS_PER_S
 from feed.state import State
@@ -203,9 +202,9 @@ class Node:
             self._tickerplant,
             self.hub,
             None if self._state or self._recorder else self._take_rows,
-            brings_bars=getattr(source, "brings_bars", False),
+            brings_bars=source.brings_bars,
         )
-        controls = controls_of(source)
+        controls = source.controls
 
         def at_once(part: Slice) -> None:
             self.hub.hold()

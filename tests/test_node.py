@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pytest
@@ -44,6 +44,8 @@ class FakeSource:
     total: int | None = None
     position: Any = None
     state: Any = "live"
+    controls: Final = None
+    brings_bars: Final = False
 
     def __init__(
         self, name: str, symbols: frozenset[str] | None, fails: Exception | None = None

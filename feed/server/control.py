@@ -20,7 +20,7 @@ from feed.sessions.entitlements import Principal
 from feed.sessions.registry import Registry
 from feed.settings.parse import moment
 from feed.sources.base import Source
-from feed.sources.controls import Controls, controls_of
+from feed.sources.controls import Controls
 
 STEPS: Final = 1_000_000
 """Most ticks of one step."""
@@ -57,7 +57,7 @@ def shown(source: Source, principal: Principal) -> dict[str, Any]:
         "ts_event": at.ts_event if principal.sees_positions else None,
         "ticks": at.ticks if principal.sees_positions else 0,
         "total": source.total,
-        "controllable": principal.admin and controls_of(source) is not None,
+        "controllable": principal.admin and source.controls is not None,
     }
 
 
@@ -90,7 +90,7 @@ class SourceHandler(ApiHandler):
         """Do what the body says, and show what it is like then."""
         require_admin(self.principal)
         source = self._find(name)
-        controls = controls_of(source)
+        controls = source.controls
         if controls is None:
             raise _bad(f"{source.name} cannot be controlled")
         wanted = _read(self.request.body)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from feed.tape.slices import Slice
 
 if TYPE_CHECKING:
+    from feed.sources.controls import Controls
     from feed.sources.pace import Position
 
 Publish = Callable[[Slice], None]
@@ -30,6 +31,8 @@ class Source(Protocol):
         state: live, paused, ended or stalled.
         total: ticks of one pass, or None when that is not known.
         position: the tape time and count of what has been published.
+        controls: what may be done to it while it plays; None where that is nothing.
+        brings_bars: whether the feed need not make bars of its ticks.
     """
 
     name: str
@@ -43,6 +46,12 @@ class Source(Protocol):
 
     @property
     def position(self) -> Position: ...
+
+    @property
+    def controls(self) -> Controls | None: ...
+
+    @property
+    def brings_bars(self) -> bool: ...
 
     async def run(self, publish: Publish) -> None:
         """Publish ticks in order until the end or cancellation.

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pytest
@@ -17,6 +17,8 @@ class StubSource:
 
     symbols: frozenset[str] | None = None
     total: int | None = None
+    controls: Final = None
+    brings_bars: Final = False
 
     def __init__(self, name: str, state: SourceState) -> None:
         self.name = name
