@@ -135,7 +135,8 @@ class Hub:
     def _send(self, owed: list[Cohort]) -> None:
         ticks, size, left = send_out(owed)
         for channel, count in zip(CHANNELS, ticks, strict=True):
-            self.metrics.ticks_out[channel] += count
+            if count:
+                self.metrics.ticks_out[channel] += count
         self.metrics.bytes_out += size
         if left:
             self._keep(left)

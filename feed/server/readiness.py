@@ -29,7 +29,10 @@ class Readiness(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[Ready]:
         """Tell of sockets that are ready; none that was changed or given up meanwhile."""
         if not self._kept:
-            self._kept.extend(super().select(timeout))
+            ready = super().select(timeout)
+            if len(ready) <= SOCKETS:
+                return ready
+            self._kept.extend(ready)
         some = [self._kept.popleft() for _ in range(min(SOCKETS, len(self._kept)))]
         known = self.get_map()
         return [own for own in some if known.get(own[0].fd) is own[0]]

@@ -13,7 +13,10 @@ from typing import Final
 from feed.errors import SettingError
 
 FOREVER_S: Final = 3600.0
-"""How long a paused player sleeps; it is woken before."""
+"""How long a paused player waits; it is woken before."""
+
+Turn = Callable[[], float | None]
+"""Does what is due; gives how many seconds to wait for the next turn, None when it was the last."""
 
 
 class Controls:
@@ -118,45 +121,56 @@ class Controls:
         self.stepped(self.steps)
 
 
-def controls_of(source: object) -> Controls | None:
-    """Give a source's controls, if it has any."""
-    return getattr(source, "controls", None)
-
-
 def _nothing() -> None:
     """Do nothing, where nobody cares."""
 
 
 class Alarm:
-    """Sleeps that can be cut short."""
+    """Calls a player's turns, each when it wants to be called, or sooner when the alarm is rung."""
 
     def __init__(self) -> None:
-        self._sleeping: asyncio.Future[bool] | None = None  # True: it was rung
+        self._due: asyncio.Handle | None = None
+        self._call: Callable[[], None] = _nothing
 
-    async def sleep(self, seconds: float) -> None:
-        """Sleep, at most so long."""
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
+    async def repeat(self, turn: Turn) -> None:
+        """Call a turn now, and again after each wait it asks for, until it wants no more.
+
+        The event loop's timer calls it, not a task: to wake one takes a turn of the loop more, and
+        a player of thousands of ticks a second does little else.
+        """
         loop = asyncio.get_running_loop()
-        self._sleeping = sleeping = loop.create_future()
-        timer = loop.call_later(seconds, _wake, sleeping)
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def call() -> None:
+            self._due = None
+            if ended.done():
+                return
+            try:
+                wait_s = turn()
+            except Exception as error:
+                ended.set_exception(error)
+                return
+            if wait_s is None:
+                ended.set_result(None)
+            elif wait_s > 0:
+                self._due = loop.call_at(loop.time() + wait_s, call)
+            else:
+                self._due = loop.call_soon(call)
+
+        self._call = call
+        call()
         try:
-            if await sleeping:
-                timer.cancel()
-        except asyncio.CancelledError:
-            timer.cancel()
-            raise
+            await ended
+        finally:
+            if self._due is not None:
+                self._due.cancel()
+                self._due = None
 
     def ring(self) -> None:
-        """End the sleep, if there is one."""
-        if self._sleeping is not None and not self._sleeping.done():
-            self._sleeping.set_result(True)
-
-
-def _wake(sleeping: asyncio.Future[bool]) -> None:
-    if not sleeping.done():
-        sleeping.set_result(False)
+        """Have the next turn called at once, if one is waited for."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = asyncio.get_running_loop().call_soon(self._call)
 
 
 def check_speed(speed: float) -> None:

@@ -90,6 +90,9 @@ class Ingest:
         symbols_limit: how many symbols publishers may name, all together.
     """
 
+    controls: Final = None
+    brings_bars: Final = False
+
     def __init__(
         self,
         open_through: Callable[[], Through],

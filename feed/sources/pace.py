@@ -6,24 +6,23 @@ due by then, so a late one is made good by the next and nothing drifts, however 
 
 from __future__ import annotations
 
-import asyncio
-import math
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from feed.clock import Clock
 from feed.sources.base import BURST_TICKS, Publish
-from feed.sources.controls import FOREVER_S, Controls
+from feed.sources.controls import FOREVER_S, Alarm, Controls, Turn
 from feed.tape.block import TickBlock
 from feed.tape.slices import Slices, instants
 
 NS_PER_S = 1_000_000_000
 
-MIN_SLEEP_S = 0.001
+MIN_WAIT_S = 0.001
 """The event loop's timers are no finer, and a wake-up costs more than a millisecond is worth."""
 
-Sleep = Callable[[float], Awaitable[None]]
+Repeat = Callable[[Turn], Awaitable[None]]
+"""Calls a turn again and again, as `Alarm.repeat` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Position:
 class Pacer:
     """Plays blocks in order; the first tick played is due at once.
 
-    `clock` and `sleep` are where tests bring their own time.
+    `clock` and `repeat` are where tests bring their own time.
 
     Args:
         controls: what may be changed meanwhile; without, it plays on at `speed`.
@@ -59,18 +58,21 @@ class Pacer:
         speed: float = 1.0,
         controls: Controls | None = None,
         clock: Clock,
-        sleep: Sleep = asyncio.sleep,
+        repeat: Repeat | None = None,
     ) -> None:
         self._publish = publish
         self._controls = controls or Controls(speed, seekable=False)
         self._speed = self._controls.speed
         self._clock = clock
-        self._sleep = sleep
+        self._repeat = repeat or Alarm().repeat
         self._held = False
         self._anchor: tuple[float, int] | None = None
         self._ts_event: int | None = None
         self._ticks = 0
         self._lag_s = 0.0
+        self._slices: Slices
+        self._times: memoryview[int]  # of the block; one of them is looked at in every turn
+        self._row = 0
 
     @property
     def position(self) -> Position:
@@ -87,6 +89,10 @@ class Pacer:
         if ticks is not None:
             self._ticks, self._ts_event = ticks, None
 
+    def begin(self, tape_ns: int) -> None:
+        """Let it be that time on the tape now, so that the first tick is due at its own."""
+        self._anchor = self._clock.monotonic_s(), tape_ns
+
     async def play(self, block: TickBlock) -> None:
         """Publish the whole block, each tick at its time or as soon after it as the loop allows.
 
@@ -94,33 +100,39 @@ class Pacer:
         turn of the event loop after each. Blocks must follow each other in time. The rest of the
         block is left when a seek is wanted.
         """
-        row, slices, controls = 0, Slices(block), self._controls
-        # Looked through at every wake-up.
-        times = instants(block.times)
-        while row < len(block) and controls.target_ns is None:
-            if controls.paused != self._held or controls.speed != self._speed:
-                self._follow()
-            due = self._rows_due(times, row)
-            if due <= row:
-                await self._wait_for(times[row])
-                continue
-            self._lag_s = max(0.0, self._late_s(times[row]))
-            stop = min(due, row + BURST_TICKS)
-            self._publish(slices.take(stop))
-            self._ts_event = slices.ts_event[stop - 1]
-            self._ticks += stop - row
-            if self._held:
-                controls.stepped(stop - row)
-                self._anchor = self._clock.monotonic_s(), times[stop - 1]
-            row = stop
-            if stop < due or row == len(block):
-                await self._sleep(0)
-            else:  # not at once, though by now something may be due: that would be one send a tick
-                await self._wait_for(times[row])
+        self._slices, self._times, self._row = Slices(block), instants(block.times), 0
+        await self._repeat(self._turn)
 
-    async def _wait_for(self, due_ns: int) -> None:
-        late_s = self._late_s(due_ns)
-        await self._sleep(FOREVER_S if self._held else max(-late_s, MIN_SLEEP_S))
+    def _turn(self) -> float | None:
+        """Publish what is due."""
+        controls, times, row = self._controls, self._times, self._row
+        if row == len(times) or controls.target_ns is not None:
+            return None
+        if controls.paused != self._held or controls.speed != self._speed:
+            self._follow()
+        now_s = self._clock.monotonic_s()
+        due = self._rows_due(now_s)
+        if due <= row:
+            return self._wait_s(times[row], now_s)
+        self._lag_s = max(0.0, self._late_s(times[row], now_s))
+        self._publish_until(min(due, row + BURST_TICKS))
+        if self._row < due or self._row == len(times):
+            return 0.0
+        # Not at once, though by now something may be due: that would be one send a tick.
+        return self._wait_s(times[self._row], self._clock.monotonic_s())
+
+    def _publish_until(self, stop: int) -> None:
+        count, newest_ns = stop - self._row, self._slices.ts_event[stop - 1]
+        self._publish(self._slices.take(stop))
+        self._ts_event = newest_ns
+        self._ticks += count
+        self._row = stop
+        if self._held:
+            self._controls.stepped(count)
+            self._anchor = self._clock.monotonic_s(), self._times[stop - 1]
+
+    def _wait_s(self, due_ns: int, now_s: float) -> float:
+        return FOREVER_S if self._held else max(-self._late_s(due_ns, now_s), MIN_WAIT_S)
 
     def _follow(self) -> None:
         """Go on from the present tape time, held or at another speed."""
@@ -134,21 +146,20 @@ class Pacer:
     def _tape_ns(self, anchor: tuple[float, int], now_s: float) -> int:
         started_s, first_ns = anchor
         passed_s = 0.0 if self._held else now_s - started_s
-        return first_ns + math.floor(passed_s * self._speed * NS_PER_S)
+        return first_ns + int(passed_s * self._speed * NS_PER_S)
 
-    def _rows_due(self, times: memoryview[int], row: int) -> int:
+    def _rows_due(self, now_s: float) -> int:
+        times, row = self._times, self._row
         if self._held:
             return min(row + self._controls.steps, len(times))
         if not self._speed:
             return len(times)
-        now_s = self._clock.monotonic_s()
         if self._anchor is None:
             self._anchor = now_s, times[row]
         return bisect_right(times, self._tape_ns(self._anchor, now_s), row)
 
-    def _late_s(self, ts_event: int) -> float:
+    def _late_s(self, ts_event: int, now_s: float) -> float:
         if self._anchor is None or self._held or not self._speed:  # is never late
             return 0.0
         started_s, first_ns = self._anchor
-        due_s = started_s + (ts_event - first_ns) / NS_PER_S / self._speed
-        return self._clock.monotonic_s() - due_s
+        return now_s - started_s - (ts_event - first_ns) / NS_PER_S / self._speed

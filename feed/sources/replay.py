@@ -13,7 +13,7 @@ from feed.clock import Clock, SystemClock
 from feed.errors import FeedError
 from feed.sources.base import Publish, SourceState
 from feed.sources.controls import Alarm, Controls
-from feed.sources.pace import Pacer, Position, Sleep
+from feed.sources.pace import Pacer, Position, Repeat
 from feed.tape.block import TickBlock
 from feed.tape.reader import AnyTape
 
@@ -48,7 +48,7 @@ class Replay:
         loop: bool = False,
         name: str = "replay",
         clock: Clock | None = None,
-        sleep: Sleep | None = None,
+        repeat: Repeat | None = None,
     ) -> None:
         self.name = name
         self.controls = Controls(speed, seekable=True)
@@ -59,7 +59,7 @@ class Replay:
         self._loop = loop
         self._clock = clock or SystemClock()
         alarm = Alarm()
-        self._sleep = sleep or alarm.sleep
+        self._repeat = repeat or alarm.repeat
         self.controls.on_change(alarm.ring)
         self._state: SourceState = "live"
         self._pacer: Pacer | None = None
@@ -84,7 +84,7 @@ class Replay:
             TapeError: when the tape cannot be read on.
         """
         controls = self.controls
-        pacer = Pacer(publish, controls=controls, clock=self._clock, sleep=self._sleep)
+        pacer = Pacer(publish, controls=controls, clock=self._clock, repeat=self._repeat)
         self._pacer = pacer
         self._state = "live"
         warned = False

@@ -16,7 +16,7 @@ from feed.errors import SettingError
 from feed.sources.base import Publish, SourceState
 from feed.sources.controls import Alarm, Controls
 from feed.sources.market import Market
-from feed.sources.pace import NS_PER_S, Pacer, Position, Sleep
+from feed.sources.pace import Pacer, Position, Repeat
 from feed.symbols import SYMBOL_GRAMMAR, symbol_ok
 from feed.tape.block import TickBlock
 
@@ -84,7 +84,7 @@ class Simulate:
         start_ns: event time of the start; None is `START_NS` with a seed and now without.
         name: what heartbeats, logs and metrics call it.
         clock: what paces it, and what tells now.
-        sleep: with `clock`, where tests bring their own time.
+        repeat: with `clock`, where tests bring their own time.
 
     Attributes:
         name: as above.
@@ -96,6 +96,8 @@ class Simulate:
         SettingError: when a value is not allowed.
     """
 
+    brings_bars: Final = False
+
     def __init__(
         self,
         symbols: Sequence[str],
@@ -105,7 +107,7 @@ class Simulate:
         start_ns: int | None = None,
         name: str = "simulate",
         clock: Clock | None = None,
-        sleep: Sleep | None = None,
+        repeat: Repeat | None = None,
     ) -> None:
         self.name = name
         self.controls = Controls(1.0, seekable=False)
@@ -116,7 +118,7 @@ class Simulate:
         self._start_ns = start_ns
         self._clock = clock or SystemClock()
         alarm = Alarm()
-        self._sleep = sleep or alarm.sleep
+        self._repeat = repeat or alarm.repeat
         self.controls.on_change(alarm.ring)
         self._state: SourceState = "live"
         self._pacer: Pacer | None = None
@@ -137,7 +139,7 @@ class Simulate:
     async def run(self, publish: Publish) -> None:
         """Publish until cancelled: the market has no end."""
         self._state = "live"
-        self._pacer = Pacer(publish, controls=self.controls, clock=self._clock, sleep=self._sleep)
+        self._pacer = Pacer(publish, controls=self.controls, clock=self._clock, repeat=self._repeat)
         try:
             await self._play(self._pacer)
         finally:
@@ -148,8 +150,8 @@ class Simulate:
         market = Market(self._names, rate=self.rate, seed=seed, start_ns=start_ns)
         async with aclosing(_ahead(market.blocks())) as blocks:
             first = await anext(blocks)
-            # The pacer plays its first tick at once; none may be published before it happened.
-            await self._sleep((int(first.ts_event[0]) - start_ns) / NS_PER_S)
+            # The first tick, too, comes at its time: none may be published before it happened.
+            pacer.begin(start_ns)
             await pacer.play(first)
             async for block in blocks:
                 await pacer.play(block)

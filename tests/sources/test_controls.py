@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from feed.errors import SettingError
-from feed.sources.controls import FOREVER_S, Alarm, Controls, controls_of
+from feed.sources.controls import FOREVER_S, Alarm, Controls
 from feed.sources.replay import Replay
 from feed.tape.block import TickBlock, block_of
 from feed.tape.options import TapeOptions
 from feed.tape.reader import Tape
 from feed.tape.slices import Slice
 from feed.ticks import Trade
+from tests.sources.repeating import repeating
 
 S = 1_000_000_000
 
@@ -50,7 +51,7 @@ class Show:
         self.at_s: list[float] = []
         self.restarts: list[int] = []
         self.now_s = 0.0
-        self.source = Replay(Blocks(), clock=self, sleep=self.sleep, **options)
+        self.source = Replay(Blocks(), clock=self, repeat=repeating(self.sleep), **options)
         self.controls = self.source.controls
         self.controls.on_arrival(lambda: self.restarts.append(len(self.seconds)))
         self.script = script
@@ -207,21 +208,66 @@ def test_what_is_no_speed_changes_nothing(speed: float) -> None:
     assert controls.speed == 1.0
 
 
-def test_an_alarm_cuts_a_sleep_short() -> None:
+def test_an_alarm_calls_turns_after_the_waits_they_ask_for_until_one_asks_for_none() -> None:
+    waits: list[float | None] = [0.0, 0.001, 0.0, None]
+
+    async def main() -> None:
+        await Alarm().repeat(lambda: waits.pop(0))
+
+    asyncio.run(main())
+    assert waits == []
+
+
+def test_an_alarm_that_is_rung_calls_the_next_turn_at_once_and_only_once() -> None:
+    calls: list[int] = []
+
+    def turn() -> float | None:
+        calls.append(1)
+        return FOREVER_S if len(calls) < 3 else None
+
     async def main() -> None:
         alarm = Alarm()
         alarm.ring()
-        await alarm.sleep(0)
-        sleeping: Awaitable[None] = asyncio.ensure_future(alarm.sleep(FOREVER_S))
-        await asyncio.sleep(0)
+        playing = asyncio.ensure_future(alarm.repeat(turn))
+        for expected in (1, 2):
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert len(calls) == expected
+            alarm.ring()
+            alarm.ring()
+        await playing
         alarm.ring()
-        alarm.ring()
-        await sleeping
-        await alarm.sleep(0.001)
+
+    asyncio.run(main())
+    assert len(calls) == 3
+
+
+def test_what_a_turn_raises_ends_them() -> None:
+    waits = [0.0]
+
+    async def main() -> None:
+        with pytest.raises(IndexError):
+            await Alarm().repeat(lambda: waits.pop())
 
     asyncio.run(main())
 
 
-def test_what_has_no_controls_has_none() -> None:
-    assert controls_of(object()) is None
-    assert controls_of(Replay(Blocks())) is not None
+def test_a_player_that_is_cancelled_is_not_called_again() -> None:
+    calls: list[int] = []
+
+    def turn() -> float:
+        calls.append(1)
+        return 0.0
+
+    async def main() -> None:
+        playing = asyncio.ensure_future(Alarm().repeat(turn))
+        await asyncio.sleep(0)
+        playing.cancel()
+        await asyncio.wait([playing])
+        before = len(calls)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert len(calls) == before
+        assert playing.cancelled()
+
+    asyncio.run(main())

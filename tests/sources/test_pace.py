@@ -16,6 +16,7 @@ from feed.sources.pace import Pacer
 from feed.tape.block import TickBlock, block_of
 from feed.tape.slices import Slice
 from feed.ticks import Tick, Trade
+from tests.sources.repeating import repeating
 
 MS = 1_000_000
 
@@ -53,7 +54,7 @@ def play(blocks: list[TickBlock], time: FakeTime, speed: float) -> list[tuple[fl
         lambda burst: out.extend((time.now_s, tick) for tick in burst),
         speed=speed,
         clock=time,
-        sleep=time.sleep,
+        repeat=repeating(time.sleep),
     )
 
     async def run() -> None:
@@ -106,7 +107,9 @@ def test_overdue_ticks_go_out_at_once_in_bursts_that_let_others_run() -> None:
     times = [0] + [1 * MS] * (BURST_TICKS * 2 + 5)
     time = FakeTime()
     bursts: list[int] = []
-    pacer = Pacer(lambda burst: bursts.append(len(burst)), speed=1, clock=time, sleep=time.sleep)
+    pacer = Pacer(
+        lambda burst: bursts.append(len(burst)), speed=1, clock=time, repeat=repeating(time.sleep)
+    )
     asyncio.run(pacer.play(trades(times)))
     assert bursts == [1, BURST_TICKS, BURST_TICKS, 5]
     assert time.sleeps == [0.001, 0, 0, 0]
@@ -119,7 +122,7 @@ def test_ticks_that_come_due_while_others_go_out_wait_for_the_next_millisecond()
         bursts.append(len(burst))
         time.now_s += 0.0004
 
-    pacer = Pacer(publish, speed=1, clock=time, sleep=time.sleep)
+    pacer = Pacer(publish, speed=1, clock=time, repeat=repeating(time.sleep))
     asyncio.run(pacer.play(trades([i * MS // 10 for i in range(100)])))
     assert len(bursts) < 12
     assert max(time.sleeps) == 0.001
@@ -143,7 +146,9 @@ def test_an_empty_block_is_played() -> None:
 def test_after_a_restart_the_next_tick_is_due_at_once() -> None:
     time = FakeTime()
     seen: list[float] = []
-    pacer = Pacer(lambda _: seen.append(time.now_s), speed=1, clock=time, sleep=time.sleep)
+    pacer = Pacer(
+        lambda _: seen.append(time.now_s), speed=1, clock=time, repeat=repeating(time.sleep)
+    )
 
     async def twice() -> None:
         await pacer.play(trades([0, 1_000 * MS]))
@@ -156,7 +161,7 @@ def test_after_a_restart_the_next_tick_is_due_at_once() -> None:
 
 def test_the_position_tells_tape_time_count_and_speed() -> None:
     time = FakeTime()
-    pacer = Pacer(lambda _: None, speed=2, clock=time, sleep=time.sleep)
+    pacer = Pacer(lambda _: None, speed=2, clock=time, repeat=repeating(time.sleep))
     assert (pacer.position.ts_event, pacer.position.ticks) == (None, 0)
     asyncio.run(pacer.play(trades([7, 7 + MS])))
     assert pacer.position.ts_event == 7 + MS

@@ -20,6 +20,7 @@ from feed.tape.options import TapeOptions
 from feed.tape.reader import AnyTape, Tape, open_tape
 from feed.tape.slices import Slice
 from feed.ticks import Tick, Trade
+from tests.sources.repeating import repeating
 
 S = 1_000_000_000
 
@@ -84,7 +85,7 @@ def _no_thread_is_left() -> Generator[None, None, None]:
 
 def replay(tape: AnyTape, **options: Any) -> tuple[Replay, FakeTime]:
     time = FakeTime()
-    return Replay(tape, clock=time, sleep=time.sleep, **options), time
+    return Replay(tape, clock=time, repeat=repeating(time.sleep), **options), time
 
 
 def published_at(source: Replay, time: FakeTime) -> list[tuple[float, int]]:

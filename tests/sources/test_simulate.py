@@ -15,6 +15,7 @@ from feed.sources.market import Market
 from feed.sources.simulate import START_NS, Simulate, default_rate, parse_symbols
 from feed.tape.slices import Slice
 from feed.ticks import Tick
+from tests.sources.repeating import repeating
 
 NOW_NS = 1_800_000_000_000_000_000
 
@@ -41,7 +42,7 @@ def simulate(
 ) -> tuple[Simulate, FakeTime]:
     time = FakeTime()
     source = Simulate(
-        symbols, rate=rate, seed=seed, start_ns=start_ns, clock=time, sleep=time.sleep
+        symbols, rate=rate, seed=seed, start_ns=start_ns, clock=time, repeat=repeating(time.sleep)
     )
     return source, time
 
