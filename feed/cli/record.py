@@ -20,6 +20,7 @@ examples:
   feed record ws://127.0.0.1:8080 --out tapes                      everything
   feed record --symbols 'AAPL,BTC*' --channels trades --out tapes  some of it
   feed serve --replay tapes                                        and play it
+  FEED_TOKEN=feed_... feed record wss://feed.example.com --out tapes
 
 It comes back after a lost connection and asks for what it missed; what it could not get is written
 down as missing. Stop it with Ctrl-C: then every file is completed. Whatever stops it, all but the
@@ -82,13 +83,14 @@ async def _record(args: argparse.Namespace) -> int:
         symbols,
         channels=args.channels,
         delivery="all",
+        token=tail.token(),
         on_event=lambda own: _note(own, recorder),
     )
     recorder = Recorder(args.out, lambda: ticks.epoch)
     writing = asyncio.create_task(recorder.run())
     try:
         async with ticks:
-            if tail.tell_rejected(ticks, symbols):
+            if tail.tell_rejected(ticks.rejected, ticks.subscriptions):
                 return 1
             left = args.count or sys.maxsize
             async for batch in ticks.batches():

@@ -18,7 +18,7 @@ from feed.cli import lines
 from feed.cli.board import Board, Price, Row
 from feed.client.aio import Connection, connect
 from feed.client.stats import Latencies
-from feed.protocol.messages import Delivery, Snapshot
+from feed.protocol.messages import Delivery, Rejection, Snapshot
 from feed.ticks import Tick, Trade
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ async def watch(
     channels: list[str],
     delivery: Delivery | None,
     count: int | None,
-    rejected: Callable[[Connection, list[str]], bool],
+    tell_rejected: Callable[[list[Rejection], dict[str, list[str]]], bool],
     token: str | None = None,
 ) -> int:
     """Show the table until interrupted or until so many ticks have come."""
@@ -153,8 +153,8 @@ async def watch(
     async with connect(url, token=token, on_event=lambda event: listen(event)) as ticks:
         screen = Screen(Board(), ticks, url)
         listen = screen.hear
-        await _subscribe(ticks, symbols, channels, delivery)
-        if rejected(ticks, symbols):
+        rejected = await _subscribe(ticks, symbols, channels, delivery)
+        if tell_rejected(rejected, ticks.subscriptions):
             return 1
         async with _painting(screen, console):
             left = count or sys.maxsize
@@ -168,16 +168,19 @@ async def watch(
 
 async def _subscribe(
     ticks: Connection, symbols: list[str], channels: list[str], delivery: Delivery | None
-) -> None:
+) -> list[Rejection]:
     """Take quotes as they look now and then, but every trade, as each counts in the volume."""
+    rejected: list[Rejection] = []
     for channel in channels:
         suited: Delivery = "latest" if channel == "quotes" else "adaptive"
-        await ticks.subscribe(
+        ack = await ticks.subscribe(
             symbols,
             channels=channel,
             delivery=delivery or suited,
             interval_ms=QUOTES_INTERVAL_MS,
         )
+        rejected += ack.rejected
+    return rejected
 
 
 @contextlib.asynccontextmanager

@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from feed.cli import lines
 from feed.ticks import CHANNELS
 
 if TYPE_CHECKING:
-    from feed.client.aio import Connection
     from feed.client.events import Event
-    from feed.protocol.messages import Delivery
+    from feed.protocol.messages import Delivery, Rejection
 
 DEFAULT_URL = "ws://127.0.0.1:8080"
 
@@ -131,7 +130,7 @@ async def _lines(args: argparse.Namespace, url: str, symbols: list[str]) -> int:
         token=token(),
         on_event=_tell_event,
     ) as ticks:
-        if tell_rejected(ticks, symbols):
+        if tell_rejected(ticks.rejected, ticks.subscriptions):
             return 1
         async for batch in ticks.batches():
             write(batch[:left])
@@ -146,13 +145,16 @@ def token() -> str | None:
     return os.environ.get("FEED_TOKEN") or None
 
 
-def tell_rejected(ticks: Connection, symbols: Iterable[str]) -> bool:
-    """Name every symbol the server does not send; True when that is all of them."""
-    rejected = ticks.rejected
-    if rejected:
-        named = "; ".join(lines.printable(f"{own.symbol}: {own.message}") for own in rejected)
-        print(f"feed: not subscribed: {named}", file=sys.stderr)
-    return {own.symbol for own in rejected}.issuperset(symbols)
+def tell_rejected(rejected: Iterable[Rejection], held: Mapping[str, list[str]]) -> bool:
+    """Name every symbol the server does not send as asked; True when it sends nothing at all.
+
+    Args:
+        held: channel -> what the server says it sends.
+    """
+    named = dict.fromkeys(lines.printable(f"{own.symbol}: {own.message}") for own in rejected)
+    if named:
+        print(f"feed: not subscribed: {'; '.join(named)}", file=sys.stderr)
+    return not any(held.values())
 
 
 def _tell_event(event: Event) -> None:

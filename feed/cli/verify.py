@@ -140,7 +140,6 @@ class Check:
         from feed.client.audit import Audit
 
         self.began = False
-        self._symbols: list[str] = args.symbols
         self._drop_every_s: float | None = args.reconnect_every
         self._audit = Audit(args.symbols, args.channels)
         self._connection = connect(
@@ -191,7 +190,7 @@ class Check:
 
     async def _read(self) -> None:
         async with self._connection as ticks:
-            if tell_rejected(ticks, self._symbols):
+            if tell_rejected(ticks.rejected, ticks.subscriptions):
                 return
             self.began = True
             self._started_s = time.monotonic()

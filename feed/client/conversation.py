@@ -6,7 +6,7 @@ ticks and tells all the rest as events. What is to be sent is handed back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from feed import codes
@@ -62,7 +62,7 @@ class Conversation:
         welcome: of the present connection; None before it came.
         same_epoch: whether it goes on with the numbering of the connection before.
         subscriptions: what the server last said it sends, channel -> symbols and patterns.
-        rejections: symbol -> why the server does not send it.
+        rejections: symbol -> why the server does not send it, or not on every channel.
         snapshots: symbol -> the latest one received.
         sources: name -> state, of the last heartbeat.
         positions: name -> how far it has come, likewise.
@@ -254,15 +254,19 @@ class Conversation:
         for rejection in ack.rejected:
             if rejection.code != codes.NOT_SUBSCRIBED:
                 self.rejections[rejection.symbol] = rejection
-        refused = {rejection.symbol for rejection in ack.rejected}
         change = self._answered(ack)
         if isinstance(change, Subscribe):
-            terms = Terms(change.delivery, change.interval_ms, change.snapshot)
-            taken = [symbol for symbol in change.symbols if symbol not in refused]
-            self._wants.add(change.channels, taken, terms)
+            self._want(change, ack.subscriptions)
         elif isinstance(change, Unsubscribe):
             self._wants.drop(change.channels or CHANNELS, change.symbols)
             self.ledger.keep(ack.subscriptions)
+
+    def _want(self, change: Subscribe, held: Mapping[str, Iterable[str]]) -> None:
+        """Want what was taken; a symbol may be rejected on one channel and taken on another."""
+        terms = Terms(change.delivery, change.interval_ms, change.snapshot)
+        for channel in change.channels:
+            names = set(held.get(channel, ()))
+            self._wants.add([channel], [own for own in change.symbols if own in names], terms)
 
     def _refuse(self, error: ErrorMessage) -> None:
         if isinstance(error.id, int) and error.id in self._receipts:

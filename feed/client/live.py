@@ -169,7 +169,7 @@ class Live:
 
     @property
     def rejected(self) -> list[Rejection]:
-        """The symbols that were asked for and are not sent, with the reason."""
+        """The symbols that were asked for and are not sent, or not on every channel, and why."""
         return self._connection.rejected
 
     # What is known

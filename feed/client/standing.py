@@ -25,7 +25,7 @@ class Standing:
 
     @property
     def rejected(self) -> list[Rejection]:
-        """The symbols that were asked for and are not sent, with the reason."""
+        """The symbols that were asked for and are not sent, or not on every channel, and why."""
         return list(self._conversation.rejections.values())
 
     @property

@@ -240,12 +240,14 @@ export class Wants {
   /** @type {Map<string, { channel: string, symbol: string, terms: Command }>} */
   #wanted = new Map();
 
-  /** Want these from now on. @param {Command} command a subscribe @param {Set<string>} refused */
-  add({ symbols, channels, delivery, interval_ms, snapshot }, refused) {
+  /** Want what was taken of these from now on; a symbol may be taken on one channel and not on another. @param {Command} command a subscribe @param {Record<string, string[]>} held what the server says it sends */
+  add({ symbols, channels, delivery, interval_ms, snapshot }, held) {
     const terms = { delivery, interval_ms, snapshot };
-    for (const channel of channels)
+    for (const channel of channels) {
+      const names = new Set(held[channel]);
       for (const symbol of symbols)
-        if (!refused.has(symbol)) this.#wanted.set(`${channel} ${symbol}`, { channel, symbol, terms });
+        if (names.has(symbol)) this.#wanted.set(`${channel} ${symbol}`, { channel, symbol, terms });
+    }
   }
 
   /** Want these no longer. @param {Command} command an unsubscribe */
@@ -515,7 +517,7 @@ export class Connection {
   session = "";
   /** What the server last said it sends: by channel, names and patterns. @type {Record<string, string[]>} */
   subscriptions = {};
-  /** Why the server does not send a symbol. @type {Map<string, Rejection>} */
+  /** Why the server does not send a symbol, or not on every channel. @type {Map<string, Rejection>} */
   rejections = new Map();
   /** The latest snapshot of each symbol. @type {Map<string, Snapshot>} */
   snapshots = new Map();
@@ -971,8 +973,7 @@ export class Connection {
     for (const own of rejected)
       if (own.code !== "not_subscribed") this.rejections.set(own.symbol, own);
     const command = this.#answer(ack);
-    if (command?.type === "subscribe")
-      this.#wants.add(command, new Set(rejected.map((own) => own.symbol)));
+    if (command?.type === "subscribe") this.#wants.add(command, ack.subscriptions);
     if (command?.type !== "unsubscribe") return;
     this.#wants.drop(command);
     this.#ledger.keep(ack.subscriptions);

@@ -40,14 +40,16 @@ export class Subscriptions {
     this.#trades(names).catch(this.#on.failed);
   }
 
-  /** @param {string[]} names */
+  /** Who may have quotes or trades only is shown those. @param {string[]} names */
   #ask(names) {
-    this.#feed.subscribe(names, { channels: ["quotes"], delivery: "latest", intervalMs: QUOTES_MS }).then(({ rejected }) => {
-      for (const { symbol } of rejected) this.#asked.delete(symbol);
-      this.#on.answered(names, rejected);
-    }, this.#on.failed);
+    const quotes = this.#feed.subscribe(names, { channels: ["quotes"], delivery: "latest", intervalMs: QUOTES_MS });
     this.#feed.subscribe(names, { channels: ["status"] }).catch(this.#on.failed);
-    this.#trades(names).catch(this.#on.failed);
+    Promise.all([quotes, this.#trades(names)]).then(([{ rejected }, trades]) => {
+      const others = new Set(trades.rejected.map(({ symbol }) => symbol));
+      const gone = rejected.filter(({ symbol }) => others.has(symbol));
+      for (const { symbol } of gone) this.#asked.delete(symbol);
+      this.#on.answered(names, gone);
+    }, this.#on.failed);
   }
 
   /** Volume is the sum of trades, so each one counts. @param {string[]} names */

@@ -24,19 +24,26 @@ AT = 1_610_064_000_123_456_789
 
 
 def talk(peer: ServerConnection) -> None:
-    """Serve A and B: their snapshots, then four ticks in a batch; anything else is rejected."""
+    """Serve A and B: their snapshots, then four ticks in a batch; anything else is rejected.
+
+    Bars and status are nobody's here.
+    """
     send: Callable[[Any], None] = lambda message: peer.send(encode(message).decode())  # noqa: E731
     send(Welcome(1, "s", "e", 5, "none"))
+    held: dict[str, list[str]] = {}
     for message in peer:
         command = read_command(message if isinstance(message, bytes) else message.encode())
         assert isinstance(command, Subscribe)
         known = [symbol for symbol in command.symbols if symbol in ("A", "B", "*")]
         unknown = [symbol for symbol in command.symbols if symbol not in known]
         rejected = [Rejection(symbol, "unknown_symbol", "no source") for symbol in unknown]
-        kept = dict.fromkeys(command.channels, known) if known else {}
-        send(Subscribed(kept, id=command.id, rejected=rejected))
-        if known:
-            send(Snapshot("A", dict.fromkeys(command.channels, 0)))
+        channels = [own for own in command.channels if own in ("quotes", "trades")]
+        if channels != command.channels:
+            rejected += [Rejection(symbol, "not_entitled", "not on all") for symbol in known]
+        held.update(dict.fromkeys(channels, known) if known else {})
+        send(Subscribed(held, id=command.id, rejected=rejected))
+        if known and channels:
+            send(Snapshot("A", dict.fromkeys(channels, 0)))
             send([tick for tick in TICKS if f"{type(tick).__name__.lower()}s" in command.channels])
 
 
@@ -107,6 +114,33 @@ def test_it_fails_when_no_symbol_is_known(url: str) -> None:
     done = feed_tail("X", "--url", url)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "feed: not subscribed: X: no source\n"
+
+
+def test_a_symbol_that_is_refused_on_one_channel_is_watched_on_the_others(url: str) -> None:
+    done = feed_tail("--url", url, "--channels", "bars,quotes", "--count", "2")
+    assert (done.returncode, done.stderr) == (0, "feed: not subscribed: *: not on all\n")
+    assert [text.split()[1:3] for text in done.stdout.splitlines()] == (
+        [["quote", "A"], ["quote", "B"]]
+    )
+
+
+def test_the_table_too_names_what_is_refused_on_one_channel(url: str) -> None:
+    arguments = command("--url", url, "--channels", "bars,quotes", "--count", "2")
+    with terminal() as (outer, inner):
+        env = {**os.environ, "TERM": "xterm-256color"}
+        process = subprocess.Popen(arguments, stdout=inner, stderr=subprocess.PIPE, env=env)
+        os.close(inner)
+        with suppress(OSError):  # EIO: the terminal's other side is closed
+            while os.read(outer, 65_536):
+                pass
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, b"feed: not subscribed: *: not on all\n")
+
+
+def test_it_fails_when_no_symbol_is_sent_on_any_channel(url: str) -> None:
+    done = feed_tail("A", "--url", url, "--channels", "bars,status")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "feed: not subscribed: A: not on all\n"
 
 
 def test_a_server_that_is_not_there_is_one_line() -> None:

@@ -64,8 +64,10 @@ def feed_that_is(kind: Callable[[list[Tick]], list[Tick]]) -> Iterator[str]:
             assert isinstance(command, Subscribe)
             unknown = [own for own in command.symbols if own not in ("A", "*")]
             rejected = [Rejection(own, "unknown_symbol", "no source") for own in unknown]
-            send(Subscribed({}, id=command.id, rejected=rejected))
-            if len(unknown) < len(command.symbols):
+            known = [own for own in command.symbols if own not in unknown]
+            held = dict.fromkeys(command.channels, known) if known else {}
+            send(Subscribed(held, id=command.id, rejected=rejected))
+            if known:
                 send(Snapshot("A", {"quotes": 0}))
                 ticks = kind(quotes())
                 for start in range(0, len(ticks), 100):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from feed.client.commands import Terms
 from feed.client.conversation import Conversation
@@ -25,7 +27,7 @@ from feed.protocol.messages import (
     Unsubscribe,
     Welcome,
 )
-from feed.ticks import Quote, Tick, Trade
+from feed.ticks import CHANNELS, Quote, Tick, Trade
 
 
 class Clock:
@@ -110,6 +112,46 @@ def test_a_command_is_wanted_once_it_is_acked_and_only_what_was_taken(talk: Talk
     (again,) = talk.reopen()
     assert isinstance(again, Subscribe)
     assert (again.symbols, again.channels, again.delivery) == (["A"], ["quotes"], "all")
+
+
+def test_a_symbol_refused_on_one_channel_is_asked_for_again_on_the_others(talk: Talk) -> None:
+    (command,) = talk.own.subscribe(["*"], ["quotes", "trades"], Terms())
+    refused = Rejection("*", "not_entitled", "* was not subscribed on trades")
+    talk.hear(Subscribed({"quotes": ["*"]}, id=command.id, rejected=[refused]), quote(7))
+    assert list(talk.own.rejections.values()) == [refused]
+    (again,) = talk.reopen()
+    assert isinstance(again, Subscribe)
+    assert (again.symbols, again.channels) == (["*"], ["quotes"])
+    assert again.resume == Resume("e1", quotes={"A": 7})
+
+
+STREAMS = st.sets(st.tuples(st.sampled_from(CHANNELS), st.sampled_from(["A", "B", "C*", "*"])))
+
+
+@given(
+    st.lists(st.sampled_from(["A", "B", "C*", "*"]), min_size=1, unique=True),
+    st.lists(st.sampled_from(CHANNELS), min_size=1, unique=True),
+    STREAMS,
+    st.booleans(),
+)
+def test_what_is_asked_for_again_is_what_the_ack_says_is_sent(
+    symbols: list[str], channels: list[str], given: set[tuple[str, str]], told: bool
+) -> None:
+    """Whether or not a refusal is among the rejections that are told: of very many some are not."""
+    talk = Talk()
+    (command,) = talk.own.subscribe(symbols, channels, Terms())
+    asked = {(channel, symbol) for channel in channels for symbol in symbols}
+    held = {channel: sorted(own for at, own in given if at == channel) for channel, _ in given}
+    refused = [Rejection(own, "not_entitled", "no") for own in {own for _, own in asked - given}]
+    talk.hear(Subscribed(held, id=command.id, rejected=refused if told else []))
+    again = [
+        (channel, symbol)
+        for own in talk.reopen()
+        if isinstance(own, Subscribe)
+        for channel in own.channels
+        for symbol in own.symbols
+    ]
+    assert sorted(again) == sorted(asked & given)
 
 
 def test_a_new_connection_goes_on_after_the_last_seqs(talk: Talk) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import datetime
+from itertools import repeat
 from pathlib import Path
 
 import orjson
@@ -15,7 +17,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from feed.client.aio import Connection
+from feed.client.handshake import read_url
+from feed.client.stats import Stats
+from feed.client.transport import dial
 from feed.sessions.tokens import sign
+from feed.ticks import Quote, Tick
+from tests.chaos import chaos
 from tests.integration.running import TICK_TYPES, Message, environment, run, serving, wait_for
 
 SECRET = b"0123456789abcdef" * 2
@@ -120,6 +128,49 @@ def test_the_clients_of_this_project_show_the_token_of_the_shell(
         assert "B is not among the symbols of this token" in told.stderr
         verified = run("verify", feed.url, "--symbols", "A", "--seconds", "1")
         assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_a_key_for_one_channel_is_served_on_that_one_and_resumes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks for the usual channels, or for all, gets the one it may have."""
+    canary = key(tmp_path, "desk-2", "--channels", "quotes")
+    with serving(tmp_path, *MARKET, "--api-keys", str(tmp_path / "keys.toml")) as feed:
+        ticks, stats = asyncio.run(through_cuts(feed.port, canary, 3))
+        monkeypatch.setattr("tests.integration.running.environment", environment_with(canary))
+        tail = run("tail", "--url", feed.url, "--count", "3", "--json")
+        verify = run("verify", feed.url, "--seconds", "1", "--reconnect-every", "0.3")
+        out = ("--out", str(tmp_path / "tapes"))
+        record = run("record", feed.url, "--count", "3", *out)
+    assert {type(own) for own in ticks} == {Quote}
+    assert {own.symbol for own in ticks} == {"A", "B"}
+    assert (stats.reconnects, stats.gaps, stats.disorders) == (3, 0, 0)
+    assert stats.resumed > 0
+    assert "feed: not subscribed: *: * was not subscribed on trades" in tail.stderr
+    assert (tail.returncode, len(tail.stdout.splitlines())) == (0, 3)
+    assert verify.returncode == 0, verify.stdout + verify.stderr
+    assert record.returncode == 0, record.stdout + record.stderr
+
+
+async def through_cuts(port: int, token: str, cuts: int) -> tuple[list[Tick], Stats]:
+    """Read everything through a network that cuts the connection now and then."""
+    got: list[Tick] = []
+    async with chaos(port) as proxy, connection(proxy.port, token) as ticks:
+        async for batch in ticks.batches():
+            got += batch
+            if len(got) >= 100 * (ticks.stats.reconnects + 1):
+                if ticks.stats.reconnects == cuts:
+                    break
+                proxy.cut()
+    return got, ticks.stats
+
+
+def connection(port: int, token: str) -> Connection:
+    """Ask for everything on the usual channels, and come back at once."""
+    url = read_url(f"ws://127.0.0.1:{port}")
+    return Connection(
+        url.shown, lambda: dial(url), symbols=["*"], token=token, backoff=lambda: repeat(0.01)
+    )
 
 
 def environment_with(token: str) -> Callable[[], dict[str, str]]:

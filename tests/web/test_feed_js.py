@@ -31,7 +31,7 @@ return { told, positions: ledger.positions() };
 WANTS = """
 const wants = new own.Wants();
 for (const [name, ...args] of asked.steps)
-  name === "add" ? wants.add(args[0], new Set(args[1])) : wants.drop(args[0]);
+  name === "add" ? wants.add(...args) : wants.drop(args[0]);
 return wants.commands(asked.epoch, asked.positions);
 """
 
@@ -170,7 +170,8 @@ def test_it_asks_anew_for_what_the_python_client_asks_for(
     expected, steps = Wants(), []
     for name, symbols, channels, delivery in changes:
         terms = {"delivery": delivery, "interval_ms": 250, "snapshot": True}
-        steps.append([name, {"symbols": symbols, "channels": channels, **terms}, []])
+        held = dict.fromkeys(channels, symbols)
+        steps.append([name, {"symbols": symbols, "channels": channels, **terms}, held])
         if name == "add":
             expected.add(channels, symbols, Terms(delivery))
         else:
@@ -187,7 +188,8 @@ def test_ten_thousand_symbols_are_asked_for_in_commands_that_the_server_takes(
     terms = {"delivery": "all", "interval_ms": 250, "snapshot": True}
     positions = {"quotes": dict.fromkeys(symbols, 2**53)}
     for names in (symbols, ["*"]):
-        steps = [["add", {"symbols": names, "channels": ["quotes"], **terms}, []]]
+        held = {"quotes": names}
+        steps = [["add", {"symbols": names, "channels": ["quotes"], **terms}, held]]
         told = wants.ask({"steps": steps, "epoch": "e1", "positions": positions})
         assert max(len(encode(own)) for own in told) < 65_536
         commands = [read_command(encode(own)) for own in told]
@@ -340,6 +342,47 @@ def test_more_commands_than_a_server_takes_wait_for_their_turn_and_keep_their_or
     assert run.ask(None) == [16, 16, later, []]
 
 
+@settings(deadline=None)
+@given(
+    NAMES,
+    st.lists(st.sampled_from(CHANNELS), min_size=1, unique=True),
+    st.dictionaries(st.sampled_from(CHANNELS), NAMES),
+)
+def test_it_wants_what_the_server_says_it_sends_of_what_was_asked_for(
+    wants: Script, symbols: list[str], channels: list[str], held: dict[str, list[str]]
+) -> None:
+    terms = {"delivery": "all", "interval_ms": 250, "snapshot": True}
+    steps = [["add", {"symbols": symbols, "channels": channels, **terms}, held]]
+    again = {
+        (channel, symbol)
+        for own in wants.ask({"steps": steps, "epoch": "e1", "positions": {}})
+        for channel in own["channels"]
+        for symbol in own["symbols"]
+    }
+    sent = {(channel, symbol) for channel, names in held.items() for symbol in names}
+    assert again == sent & {(channel, symbol) for channel in channels for symbol in symbols}
+
+
+def test_a_symbol_refused_on_one_channel_is_resumed_on_the_others(script: Any) -> None:
+    run = script(FAKE + """
+        const feed = start({ symbols: "*" });
+        const subscribes = ({ sent }) => sent.filter(({ type }) => type === "subscribe");
+        sockets[0].welcome();
+        sockets[0].hear({ type: "subscribed", id: subscribes(sockets[0])[0].id,
+          subscriptions: { quotes: ["*"] },
+          rejected: [{ symbol: "*", code: "not_entitled", message: "not on trades" }] }, quote(7));
+        sockets[0].onclose({ code: 1006, reason: "" });
+        feed.retry();
+        await turn();
+        sockets[1].welcome();
+        feed.close();
+        return [feed.rejections.get("*").message,
+          subscribes(sockets[1]).map((own) => [own.symbols, own.channels, own.resume])];
+    """)  # fmt: skip
+    resume = {"epoch": "e1", "quotes": {"A": 7}}
+    assert run.ask(None) == ["not on trades", [[["*"], ["quotes"], resume]]]
+
+
 def test_new_terms_given_without_a_connection_hold_from_the_next_ones_beginning(
     script: Any,
 ) -> None:
@@ -348,7 +391,8 @@ def test_new_terms_given_without_a_connection_hold_from_the_next_ones_beginning(
         const feed = start({ symbols: "A" });
         sockets[0].welcome();
         const [{ id }] = sockets[0].sent.filter(({ type }) => type === "subscribe");
-        sockets[0].hear({ type: "subscribed", id, subscriptions: {} });
+        const subscriptions = { quotes: ["A"], trades: ["A"] };
+        sockets[0].hear({ type: "subscribed", id, subscriptions });
         sockets[0].onclose({ code: 4001, reason: "slow consumer" });
         feed.subscribe("A", { delivery: "latest", intervalMs: 500 });
         feed.retry();

@@ -261,11 +261,13 @@ def test_rows_are_filled_one_after_the_other_and_once(ask: Ask) -> None:
 # subscriptions.js
 
 SUBSCRIPTIONS = """
-const sent = [], gone = new Set(["NOPE"]);
+const sent = [];
+const lacks = (name, channel) => name === "NOPE" || name === `NO-${channel}`;
 const feed = {
   async subscribe(names, { channels, delivery = "adaptive" }) {
     sent.push(["subscribe", names.join(), channels.join(), delivery]);
-    return { rejected: names.filter((own) => gone.has(own)).map((symbol) => ({ symbol })) };
+    const rejected = names.filter((own) => lacks(own, channels[0]));
+    return { rejected: rejected.map((symbol) => ({ symbol })) };
   },
   async unsubscribe(names, { channels = ["all"] } = {}) {
     sent.push(["unsubscribe", names.join(), channels.join()]);
@@ -298,6 +300,12 @@ def test_the_server_is_asked_for_what_is_new_and_relieved_of_what_is_gone(ask: A
         ["unsubscribe", "A", "all"],
     ]
     assert told["answers"] == [[["A", "NOPE"], ["NOPE"]], [["B"], []]]
+
+
+def test_what_is_sent_on_one_channel_at_least_stays_listed(ask: Ask) -> None:
+    names = ["NO-quotes", "NO-trades", "NOPE"]
+    told = ask("subscriptions.js", SUBSCRIPTIONS, [["keep", names], ["keep", names[:2]]])
+    assert told["answers"] == [[names, ["NOPE"]]]
 
 
 def test_who_spares_itself_gets_the_newest_trades_until_it_wants_each_again(ask: Ask) -> None:
