@@ -90,10 +90,13 @@ class LateHub(Hub):
         return read
 
     def _skip(self, live: Stream, first_seq: int, last_seq: int) -> None:
+        """Go on after a hole; a stream begins with one too, so that all who come see its seq."""
         stream = self.index.find(live.channel, live.symbol)
-        if stream is not None:  # somebody may have asked for it by name, or had it before
-            stream.seq = last_seq
-            self._missing(stream, first_seq, last_seq)
+        if stream is None or not stream.ticked:
+            stream = self.index.begin(live.channel, live.symbol)
+        stream.clear()  # what was the newest tick is not that of this seq
+        stream.seq = last_seq
+        self._missing(stream, first_seq, last_seq)
 
     def _hand_over_counts(self) -> None:
         """Count deliveries with those of the live hub; ticks in were counted there already."""

@@ -158,12 +158,15 @@ class CatchUp:
         """Take the newest ticks of a batch of streams; the notices come before the ticks."""
         notices: list[bytes] = []
         payloads: list[bytes] = []
-        while self._newest and len(payloads) < BATCH_TICKS // 8:
+        while self._newest and max(len(payloads), len(notices)) < BATCH_TICKS // 8:
             stream = next(iter(self._newest))
             first = self._newest.pop(stream)
             if stream in self._positions:
                 self._positions[stream] = stream.seq
-            if stream.newest is None or stream.seq < first:
+            if stream.seq < first:
+                continue
+            if stream.newest is None:  # a late stream that the journal did not hold so long
+                notices.append(notice(stream, first, stream.seq, "journal"))
                 continue
             own = self._own_since(stream)
             sent = stream.seq if own is None else max(own, first)

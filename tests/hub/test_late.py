@@ -104,6 +104,45 @@ def test_what_the_journal_could_not_hold_so_long_is_told_as_skipped() -> None:
     assert [own["seq"] for own in ticks] == list(range(16, 26))
 
 
+def test_who_subscribes_after_a_skip_begins_where_it_ended() -> None:
+    desk = Desk(journal_ticks_per_stream=10)
+    desk.publish(*(quote("A") for _ in range(25)))
+    _, snapshot = desk.tell(type="subscribe", symbols=["A"], channels=["quotes"])
+    assert snapshot["seqs"] == {"quotes": 15}
+    assert "quote" not in snapshot, "nobody knows what it was then"
+    assert [own["seq"] for own in desk.publish(after_s=900)] == list(range(16, 26))
+
+
+def test_a_snapshot_after_a_skip_is_not_one_of_before() -> None:
+    desk = Desk(journal_ticks_per_stream=10)
+    desk.tell(type="subscribe", symbols=["A"], channels=["quotes"])
+    desk.publish(*(quote("A") for _ in range(25)))
+    session, transport = desk.open(LATE)
+    session.receive(b'{"type":"subscribe","symbols":["A"],"channels":["quotes"]}')
+    assert messages(transport)[-1]["seqs"] == {"quotes": 15}
+
+
+def test_a_seek_after_a_skip_begins_with_nothing() -> None:
+    desk = Desk(journal_ticks_per_stream=10)
+    desk.tell(type="subscribe", symbols=["A"], channels=["quotes"])
+    desk.publish(*(quote("A") for _ in range(25)))
+    before = len(messages(desk.transport))
+    desk.world.restart("A")
+    desk.late.delivery.drain()
+    assert messages(desk.transport)[before:][-1]["seqs"] == {"quotes": 0}
+    desk.publish(quote("A"))
+    assert [own["seq"] for own in desk.publish(after_s=900)] == [1]
+
+
+def test_a_stream_that_is_faster_than_the_journal_allows_is_skipped_as_a_whole() -> None:
+    desk = Desk(journal_ticks_per_stream=899)
+    desk.tell(type="subscribe", symbols=["*"], channels=["quotes"], delivery="all")
+    told = [own for _ in range(3000) for own in desk.publish(quote("A"), after_s=1)]
+    assert {own["type"] for own in told} == {"skipped"}
+    firsts = [own["first_seq"] for own in told]
+    assert firsts == [1, *(own["last_seq"] + 1 for own in told[:-1])]
+
+
 def test_a_delay_that_is_new_begins_with_what_the_journal_has() -> None:
     desk = Desk()
     desk.publish(quote("A"))

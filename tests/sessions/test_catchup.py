@@ -80,6 +80,17 @@ def test_conflated_state_is_one_notice_and_the_newest_tick() -> None:
     assert source.positions == {source.stream: 3}
 
 
+def test_a_stream_that_ends_with_a_hole_has_no_newest_state_but_a_notice() -> None:
+    source = Source()
+    source.positions[source.stream] = 1
+    source.catch_up.add_newest(source.stream, 2)
+    source.stream.clear()
+    source.stream.seq = 8
+    assert source.read() == [("skipped", 2, 8)]
+    assert source.positions == {source.stream: 8}
+    assert source.catch_up.conflated_ticks == 0
+
+
 def test_live_ticks_of_a_stream_that_is_read_from_the_log_need_not_be_kept() -> None:
     source = Source()
     catch_up, stream, other = source.catch_up, source.stream, source.other
