@@ -18,6 +18,7 @@ from collections.abc import (
 )
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from weakref import WeakSet
 
 from feed.client.backoff import delays
 from feed.client.commands import Terms
@@ -127,7 +128,8 @@ class Connection(Standing):
         self._first = symbols or []
         self._patient = wait_for_server
         self._listeners: list[Callable[[Event], None]] = [on_event] if on_event else []
-        self._streams: list[EventStream] = []
+        self._streams: WeakSet[EventStream] = WeakSet()  # what nobody can read fills no memory
+        self._awaited: set[EventStream] = set()
         conversation = Conversation(clock=clock, tell=self._tell, resume=resume)
         line = Line(
             name,
@@ -278,8 +280,8 @@ class Connection(Standing):
 
     def events(self) -> EventStream:
         """Iterate over the events from now on; they come as ticks are read."""
-        stream = EventStream()
-        self._streams.append(stream)
+        stream = EventStream(self._awaited)
+        self._streams.add(stream)
         if self._line.ended:
             stream.end()
         return stream
@@ -290,13 +292,9 @@ class Connection(Standing):
         Raises:
             ConnectionFailed: the connection was closed before one came.
         """
-        stream = self.events()
-        try:
-            async for event in stream:
-                if isinstance(event, kind):
-                    return event
-        finally:
-            self._streams.remove(stream)
+        async for event in self.events():
+            if isinstance(event, kind):
+                return event
         raise ConnectionFailed(f"{self._name} was closed before any {kind.__name__} came")
 
     def _tell(self, event: Event) -> None:

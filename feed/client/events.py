@@ -122,12 +122,17 @@ Event = (
 class EventStream:
     """Events from its creation on, as an async iterator that ends with its connection.
 
+    Args:
+        awaited: holds the streams that somebody waits for. A loop refers weakly to its tasks, so
+            that a task which nobody keeps would vanish together with the stream it waits for.
+
     Attributes:
         dropped: events lost because this reader was more than `EVENTS_KEPT` behind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, awaited: set[EventStream] | None = None) -> None:
         self.dropped = 0
+        self._awaited = set() if awaited is None else awaited
         self._events: deque[Event] = deque()
         self._arrived = asyncio.Event()
         self._ended = False
@@ -153,5 +158,9 @@ class EventStream:
             if self._ended:
                 raise StopAsyncIteration
             self._arrived.clear()
-            await self._arrived.wait()
+            self._awaited.add(self)
+            try:
+                await self._arrived.wait()
+            finally:
+                self._awaited.discard(self)
         return self._events.popleft()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -109,11 +111,54 @@ def test_an_event_can_be_waited_for_while_another_task_reads(
             transport.tell([trade(4)])
             await anext(ticks)
             assert await waiting == Gap("trades", "A", 2, 3)
-            assert len(ticks._streams) == 1
         with pytest.raises(ConnectionFailed, match="closed before any Reconnected came"):
             await other
 
     run(main())
+
+
+def test_events_that_nobody_can_read_any_more_are_not_kept(
+    fake_transport: Fakes, lines: Fakes, run: Fakes
+) -> None:
+    transport = fake_transport()
+
+    async def main() -> None:
+        async with lines(transport).connect() as ticks:
+            kept, left = ticks.events(), weakref.ref(ticks.events())
+            broken_off = weakref.ref(stream := ticks.events())
+            transport.tell([trade(1), trade(3)])
+            await anext(ticks)
+            async for _ in stream:
+                break
+            del stream
+            gc.collect()
+            assert (left(), broken_off()) == (None, None)
+            assert await anext(kept) == Gap("trades", "A", 2, 2)
+
+    run(main())
+
+
+def test_a_task_that_waits_for_events_lives_though_nobody_refers_to_it(
+    fake_transport: Fakes, lines: Fakes, run: Fakes
+) -> None:
+    """The loop refers weakly to its tasks: one that waits is kept by what it waits for."""
+    transport = fake_transport()
+    heard: list[Event] = []
+
+    async def main() -> None:
+        async def listen() -> None:
+            heard.extend([event async for event in ticks.events()])
+
+        async with lines(transport).connect() as ticks:
+            asyncio.create_task(listen())  # noqa: RUF006 - as programs do
+            await asyncio.sleep(0)
+            gc.collect()
+            transport.tell([trade(1), trade(3)])
+            await anext(ticks)
+        await asyncio.sleep(0)
+
+    run(main())
+    assert heard == [Gap("trades", "A", 2, 2)]
 
 
 def test_a_dropped_connection_comes_back_and_asks_for_what_it_missed(
