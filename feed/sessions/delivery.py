@@ -18,8 +18,7 @@ from feed.hub.pending import Target, tick_frames
 from feed.hub.steps import Pace, Steps
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import NOTHING, Subscriptions
-from feed.protocol.codec import encode
-from feed.sessions.catchup import CatchUp, Log, notice
+from feed.sessions.catchup import CatchUp, Log
 from feed.sessions.limits import Limits
 from feed.sessions.move import Move
 from feed.sessions.outbox import Account, Entry, Outbox
@@ -259,7 +258,7 @@ class Delivery:
         kept = outbox.without_ticks() if outbox else b""
         self._positions.clear()
         if self._own is not None:
-            self._own = OwnTicks()
+            self._own.clear()
         self._owing().add_rest(kept + told)
         cohort, channels = self._cohort, dict[str, tuple[str, ...]]()
         if cohort is not None:
@@ -296,29 +295,8 @@ class Delivery:
         if cohort is None or self._own is None:
             return
         cohort.clear()
-        stream_of = self._context.hub.index.stream_of
-        holes: dict[Stream, tuple[int, int]] = {}
-        rest = iter(own)
-        mine = next(rest, None)
-        for tick in burst:
-            stream = stream_of(tick)
-            if tick is mine:
-                mine = next(rest, None)
-                if stream in cohort.streams:
-                    holes[stream] = holes.get(stream, (tick.seq, 0))[0], tick.seq
-                    self._own.add(stream, tick.seq)
-                elif stream in cohort.latest:
-                    self._own.add(stream, tick.seq)
-            elif stream in cohort.streams:
-                self._tell(holes)
-                self._put(Entry(stream, tick.seq, encode(tick)))
-        self._tell(holes)
-
-    def _tell(self, holes: dict[Stream, tuple[int, int]]) -> None:
-        """Say which seqs do not come, each stream's before its next tick."""
-        for stream, (first, last) in holes.items():
-            self._put(Entry(stream, first, notice(stream, first, last, "own"), is_notice=True))
-        holes.clear()
+        for entry in self._own.sift(burst, own, cohort, self._context.hub.index.stream_of):
+            self._put(entry)
 
     def _put(self, entry: Entry) -> None:
         """Send one tick or notice in its place among those of its stream."""
