@@ -78,7 +78,7 @@ def _told(session: Session) -> dict[str, Any]:
         "address": session.address,
         "delay_s": session.principal.delay_s,
         "expires_at": session.principal.expires_at,
-        "subscriptions": len(session.delivery.subscriptions),
+        "subscriptions": len(session.subscriptions),
         "queued_bytes": session.delivery.queued_bytes,
     }
 

@@ -7,13 +7,18 @@ step, and owes itself all of it at once. So every stream is joined where its sna
 from __future__ import annotations
 
 from collections.abc import Collection
-from itertools import islice
+from itertools import islice, starmap
+from typing import Final
 
 from feed.hub.cohort import Cohort
 from feed.hub.steps import Pace, Steps
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.protocol.messages import Resume
+from feed.sessions.delivery import Delivery
+
+AT_ONCE: Final = 32
+"""How many snapshots go out together with the word that they come, in one write."""
 
 
 class Move:
@@ -97,6 +102,44 @@ class Move:
                 if pace():
                     yield
 
+    def make(self, delivery: Delivery, pace: Pace) -> Steps:
+        """Have a session go over: in steps, up to the moment; `settle` comes next."""
+        subscriber = delivery.subscriber
+        index, cohort = subscriber.hub.index, subscriber.cohort
+        if subscriber.own is not None:
+            self.after = self.after.private_to(subscriber)
+        if cohort is not None and cohort.subscriptions == self.after:
+            return
+        if cohort is not None and index.may_alter(cohort, self.after, self.touched):
+            self._alter(delivery, cohort)
+            return
+        with index.held(self.after, batched=subscriber.batched) as new:
+            yield from index.fill(new, pace)
+            concerned = [new, cohort] if cohort and self.may_end else [new]
+            yield from self.look_at_all(concerned, pace)
+            _go_over(delivery, new)
+
+    def settle(self, delivery: Delivery, told: bytes, epoch: str) -> None:
+        """Acknowledge the move that was made, and owe what it brought.
+
+        Args:
+            told: the acknowledgement.
+            epoch: the numbering of the feed.
+        """
+        self._note_positions(delivery.subscriber.positions)
+        snapshots = self.snapshots
+        if delivery.outbox is None and len(snapshots) <= AT_ONCE and not self.resumed:
+            frames = starmap(delivery.subscriber.snapshot, snapshots.items())
+            told, snapshots = b"".join([told, *frames]), {}
+        delivery.send(told)
+        self._quicken(delivery)
+        if snapshots:
+            delivery.owing().catch_up.add_snapshots(snapshots)
+        if self.ended:
+            delivery.forget(self.ended)
+        self._owe_resumed(delivery, epoch)
+        delivery.drain()
+
     def _begin(self, stream: Stream, terms: Terms) -> None:
         channel, symbol = stream.channel, stream.symbol
         if terms.delivery == "latest":
@@ -106,3 +149,46 @@ class Move:
             self.resumed[stream] = last_seq
         elif self._snapshot:
             self.snapshots[symbol] = (*self.snapshots.get(symbol, ()), channel)
+
+    def _alter(self, delivery: Delivery, cohort: Cohort) -> None:
+        """Let a cohort go along with its only member."""
+        hub = delivery.subscriber.hub
+        hub.flush_cohort(cohort)
+        if delivery.ended:  # that was more than the limit
+            return
+        streams = [hub.index.stream(*own) for own in self.touched]
+        for stream in streams:
+            self.look_at(stream)
+        hub.index.alter(cohort, self.after, streams)
+
+    def _note_positions(self, positions: dict[Stream, int]) -> None:
+        # Not above the newest: a new numbering may have begun while the move was worked out.
+        positions.update({own: min(seq, own.seq) for own, seq in self.positions.items()})
+        positions.update({stream: stream.seq for stream in self.slowed})
+
+    def _quicken(self, delivery: Delivery) -> None:
+        """Owe what was not taken yet at the interval before."""
+        for stream in self.quickened:
+            position = delivery.subscriber.positions.pop(stream, 0)
+            if position < stream.seq:
+                delivery.owing().catch_up.add_newest(stream, position + 1)
+
+    def _owe_resumed(self, delivery: Delivery, epoch: str) -> None:
+        """Owe streams from where the client was cut off, as far as the journal reaches back."""
+        for stream, last_seq in self.resumed.items():
+            catch_up = delivery.owing().catch_up
+            if self.epoch == epoch and last_seq <= stream.seq:
+                catch_up.add_resume(stream, last_seq + 1)
+            else:  # the client's numbering is not this one
+                catch_up.add_lost(stream)
+
+
+def _go_over(delivery: Delivery, new: Cohort) -> None:
+    """Leave one cohort and join the other; what is pending in either goes out before."""
+    hub, old = delivery.subscriber.hub, delivery.subscriber.cohort
+    if old is not None:
+        hub.flush_cohort(old)
+    if delivery.ended:  # that was more than the limit
+        return
+    hub.flush_cohort(new)
+    delivery.join(new)

@@ -15,6 +15,7 @@ from feed.codes import STAY_AWAY, CloseCode
 from feed.errors import MessageError
 from feed.hub.hub import Hub
 from feed.hub.steps import Steps
+from feed.hub.subscriptions import Subscriptions
 from feed.protocol.codec import encode, read_command
 from feed.protocol.frames import close_frame, text_frame
 from feed.protocol.messages import (
@@ -30,7 +31,6 @@ from feed.protocol.messages import (
     Ping,
     Pong,
     Publish,
-    Published,
     Rejection,
     Subscribe,
     Subscribed,
@@ -41,7 +41,9 @@ from feed.sessions.delivery import Delivery, Transport
 from feed.sessions.entitlements import NOBODY, Principal
 from feed.sessions.limits import Limits
 from feed.sessions.move import Move
+from feed.sessions.publishing import publish
 from feed.sessions.requests import Universe, told
+from feed.sessions.subscriber import Subscriber
 from feed.sessions.subscribing import hold_to_rights, subscribe, unsubscribe
 from feed.sessions.tiers import Tiers
 from feed.ticks import Tick
@@ -119,8 +121,8 @@ class Session:
     ) -> None:
         self.name = name
         self.principal = principal
-        tier = context.tiers.of(principal.delay_s)
-        self.delivery = Delivery(transport, tier, batched=batched, overflow=self._overflow)
+        subscriber = Subscriber(context.tiers.of(principal.delay_s), batched=batched)
+        self.delivery = Delivery(transport, subscriber, overflow=self._overflow)
         self.quiet_beats = 0
         self.address = ""
         self._due_s = 0.0
@@ -128,6 +130,11 @@ class Session:
         self._context = context
         self._works: tuple[Steps, ...] = ()
         self._closing = False
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """What it asked for, and is delivered."""
+        return self.delivery.subscriber.subscriptions
 
     def send(self, message: Answer) -> None:
         """Send a control message, or owe it."""
@@ -180,7 +187,7 @@ class Session:
             case Unsubscribe():
                 yield from unsubscribe(self, command, self._context)
             case Publish():
-                yield from self._publish(command)
+                yield from publish(self, command, self._context)
             case Announce():
                 self._announce(command)
             case Ping(id):
@@ -220,7 +227,7 @@ class Session:
         tiers = self._context.tiers
         if delay_s != before.delay_s and not self.delivery.serve_from(tiers.of(delay_s)):
             self.close_in_turn(CloseCode.DRAINING, "the delay of this session has changed")
-        elif now.rights != before.rights and len(self.delivery.subscriptions):
+        elif now.rights != before.rights and len(self.subscriptions):
             self._works = (*self._works, hold_to_rights(self))
             self.delivery.want_turn()
 
@@ -231,26 +238,7 @@ class Session:
         shown, total = told(rejected)
         held = move.after.by_channel()
         ack = Subscribed(held, id=id, rejected=shown, rejected_total=total)
-        self.delivery.settle(text_frame(encode(ack)), move)
-        for stream, last_seq in move.resumed.items():
-            known = move.epoch == self._context.epoch and last_seq <= stream.seq
-            self.delivery.resume(stream, last_seq + 1 if known else None)
-        self.delivery.drain()
-
-    def _publish(self, command: Publish) -> Steps:
-        if not self.principal.publish:
-            text = f"{self.principal.name} may not publish on this feed"
-            raise MessageError(codes.NOT_ENTITLED, text, id=command.id)
-        # Who is served late gets its own ticks late too: nothing of them is on its way now.
-        kept_from = not command.echo and not self.principal.delay_s
-        if kept_from:
-            yield from self.delivery.hold_back()
-        if self._closing:  # what was owed already was too much
-            return
-        receipt = self._context.publish(self.principal, command.ticks)
-        if kept_from:
-            self.delivery.take_back(receipt.burst, receipt.ticks)
-        self.send(Published(len(receipt.ticks), receipt.seqs, receipt.rejected, id=command.id))
+        move.settle(self.delivery, text_frame(encode(ack)), self._context.epoch)
 
     def _announce(self, command: Announce) -> None:
         if not self.principal.admin:

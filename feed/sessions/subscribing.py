@@ -38,7 +38,7 @@ def subscribe(session: Session, command: Subscribe, context: Context) -> Steps:
         more, refused = read_subscriptions(part, channels, context.universe, session.principal)
         asked += more
         rejected += refused
-    before = session.delivery.subscriptions
+    before = session.subscriptions
     limits = context.limits
     most = session.principal.subscription_limit or limits.subscriptions
     _check_number(command, before, asked, most, limits.wildcards)
@@ -47,7 +47,7 @@ def subscribe(session: Session, command: Subscribe, context: Context) -> Steps:
     allowed = before.under(session.principal.rights)
     after = yield from _changed(allowed, asked, terms)
     move = Move(before, after, asked, snapshot=command.snapshot, resume=command.resume)
-    yield from session.delivery.move(move, pace)
+    yield from move.make(session.delivery, pace)
     session.settle(move, command.id, rejected)
 
 
@@ -57,7 +57,7 @@ def unsubscribe(session: Session, command: Unsubscribe, context: Context) -> Ste
     channels = read_channels(command.channels, command.id)
     _check_length(command, context.limits)
     symbols = dict.fromkeys(command.symbols)
-    before = session.delivery.subscriptions
+    before = session.subscriptions
     gone: list[Subscription] = []
     for name in symbols:
         named = (Subscription(channel, name) for channel in channels)
@@ -68,15 +68,15 @@ def unsubscribe(session: Session, command: Unsubscribe, context: Context) -> Ste
     missing = symbols.keys() - {own.pattern for own in gone}
     rejected = [_not_subscribed(name) for name in sorted(missing)]
     move = Move(before, after, gone)
-    yield from session.delivery.move(move, pace)
+    yield from move.make(session.delivery, pace)
     session.settle(move, command.id, rejected)
 
 
 def hold_to_rights(session: Session) -> Steps:
     """Deliver no more than the principal may have now, and tell what was lost."""
-    before = session.delivery.subscriptions
+    before = session.subscriptions
     move = Move(before, before.under(session.principal.rights))
-    yield from session.delivery.move(move, Pace())
+    yield from move.make(session.delivery, Pace())
     lost = sorted({own.symbol for own in move.ended})
     session.settle(move, None, [not_entitled(symbol, session.principal) for symbol in lost])
 

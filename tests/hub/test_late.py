@@ -157,7 +157,7 @@ def test_a_session_whose_delay_changes_comes_back() -> None:
     desk.tell(type="subscribe", symbols=["A"])
     before, desk.late.principal = desk.late.principal, Principal("late", ALL_SYMBOLS, delay_s=5)
     desk.late.reconsider(before)
-    assert desk.late.delivery.subscriptions == Subscriptions()
+    assert desk.late.subscriptions == Subscriptions()
     desk.late.go_on()
     assert messages(desk.transport)[-1]["code"] == 4000
 
@@ -187,7 +187,7 @@ def test_deliveries_are_counted_with_the_live_ones() -> None:
     desk.publish(after_s=900)
     assert desk.world.hub.metrics.ticks_out.total() == 1
     assert desk.world.hub.metrics.ticks_in == 1
-    assert isinstance(desk.late.delivery.hub, LateHub)
+    assert isinstance(desk.late.delivery.subscriber.hub, LateHub)
 
 
 def test_a_late_publisher_gets_its_own_ticks_late() -> None:

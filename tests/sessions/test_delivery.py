@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feed.hub.steps import STEP
-from feed.sessions.delivery import AT_ONCE
 from feed.sessions.entitlements import Principal
 from feed.sessions.limits import Limits
+from feed.sessions.move import AT_ONCE
 from feed.sessions.session import Receipt, Session
 from feed.symbols import ALL_SYMBOLS
 from feed.ticks import CHANNEL_OF
@@ -278,7 +278,7 @@ def check(run: Run, ledger: Ledger, transport: FakeTransport) -> None:
 def test_received_and_skipped_cover_every_seq_once(
     schedule: list[tuple[str, Any]], batched: bool, step: int, at_once: int
 ) -> None:
-    with patch("feed.hub.steps.STEP", step), patch("feed.sessions.delivery.AT_ONCE", at_once):
+    with patch("feed.hub.steps.STEP", step), patch("feed.sessions.move.AT_ONCE", at_once):
         run = Run(batched=batched, limits=EarlyConflation())
         for action, detail in schedule:
             run.step(action, detail)

@@ -6,7 +6,7 @@ from unittest.mock import patch
 import orjson
 import pytest
 
-from feed.sessions import delivery
+from feed.sessions import move
 from feed.sessions.entitlements import ANONYMOUS, Principal
 from feed.sessions.limits import Limits
 from feed.sessions.rates import Rate
@@ -75,7 +75,7 @@ def test_subscribing_is_acknowledged_then_the_snapshot_then_live_ticks_follow_it
 def test_the_ack_and_a_few_snapshots_are_one_write(
     monkeypatch: pytest.MonkeyPatch, at_once: int, writes: int
 ) -> None:
-    monkeypatch.setattr(delivery, "AT_ONCE", at_once)
+    monkeypatch.setattr(move, "AT_ONCE", at_once)
     desk = Desk()
     with patch.object(desk.session.delivery, "write", wraps=desk.transport.write) as write:
         told = desk.tell(type="subscribe", symbols=["B", "A"])
@@ -267,7 +267,7 @@ def test_a_set_beyond_the_limit_is_refused_whole() -> None:
     assert (error["code"], error["id"]) == ("limit_exceeded", 1)
     [error] = desk.tell(type="subscribe", symbols=["A*", "B*"], channels=["bars"])
     assert error["code"] == "limit_exceeded"
-    assert desk.session.delivery.subscriptions.by_channel() == {}
+    assert desk.session.subscriptions.by_channel() == {}
 
 
 def test_a_slow_consumer_of_events_is_closed_with_4001_and_hears_why() -> None:
