@@ -90,16 +90,18 @@ def is_loopback(host: str) -> bool:
 
 
 def tell_delays(authority: Authority, settings: Settings) -> set[int]:
-    """Give the delays of those who are known, and say what the journal must hold for them."""
+    """Give the delays of those who are known, and say what the journal suffices for."""
     delays_s = authority.delays_s
     ticks = settings.journal_limit_bytes // TICK_BYTES
     for delay_s in sorted(delays_s):
         log.info(
-            "delayed by %d s is served from the journal: it holds %.4g ticks/s for so long, and "
-            "%.4g of one stream; beyond that delayed sessions are told that ticks are skipped",
+            "delayed by %d s is served from the journal, which suffices up to %.4g ticks/s of one "
+            "stream, and %.4g of all: of a stream that goes on faster nobody delayed gets any "
+            "tick, only word that all are skipped (see --journal-ticks-per-stream and "
+            "--journal-limit-bytes)",
             delay_s,
-            ticks / delay_s,
             settings.journal_ticks_per_stream / delay_s,
+            ticks / delay_s,
         )
     return delays_s
 

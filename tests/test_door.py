@@ -80,4 +80,5 @@ def test_what_the_journal_must_hold_for_a_delay_is_told(
     with caplog.at_level("INFO"):
         assert tell_delays(authority_of(settings), settings) == {100}
     assert "delayed by 100 s is served from the journal" in caplog.text
-    assert "2 of one stream" in caplog.text
+    assert "suffices up to 2 ticks/s of one stream" in caplog.text
+    assert "of a stream that goes on faster nobody delayed gets any tick" in caplog.text
