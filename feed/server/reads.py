@@ -27,6 +27,7 @@ from feed.protocol.describe import describe
 from feed.server import rest
 from feed.server.formats import FORMATS, Writer, accepted
 from feed.server.rest import ApiHandler, Parse, Refused
+from feed.server.slots import Slots, client_of
 from feed.sessions.registry import Registry
 from feed.sessions.requests import read_subscriptions
 from feed.sessions.snapshots import only
@@ -47,8 +48,12 @@ STALLED_S: Final = 30.0
 """How long a reader may take none of a body before it is given up."""
 CAUGHT_UP_S: Final = 5.0
 """How long a snapshot waits for a delayed hub that has yet to take in what is of age."""
+PAGE_S: Final = 120.0
+"""How long a reader may take for a whole page; the largest is some 15 MB."""
 READERS: Final = 16
 """How many pages may be on their way at a time."""
+READERS_EACH: Final = 8
+"""And to one client: a page in a browser asks for six things at once."""
 
 
 class SymbolsHandler(ApiHandler):
@@ -152,7 +157,7 @@ class LogHandler(ApiHandler):
         "limit": rest.whole(1, LIMIT_MAX),
         "format": rest.choice(*FORMATS),
     }
-    readers = 0
+    slots = Slots(READERS, READERS_EACH)
 
     def initialize(self, registry: Registry, log: Log) -> None:  # type: ignore[override]
         """Take what the application was built with."""
@@ -164,13 +169,8 @@ class LogHandler(ApiHandler):
         self._check(channel, symbol)
         format = self._format()
         want = self._want(channel, symbol, interval)
-        if LogHandler.readers >= READERS:
-            raise Refused(503, rest.BUSY, f"{READERS} pages are on their way, try again")
-        LogHandler.readers += 1
-        try:
+        with self.slots.take(client_of(self.request, self.principal, self.registry)):
             await self._send(format, want, await self._history.page(want))
-        finally:
-            LogHandler.readers -= 1
 
     def _check(self, channel: str, symbol: str) -> None:
         _, rejected = read_subscriptions(
@@ -212,13 +212,15 @@ class LogHandler(ApiHandler):
         self.write(await self._begun(writer))
         streamed = len(page.ticks) > WHOLE_TICKS
         try:
-            for at in range(0, len(page.ticks), CHUNK_TICKS):
-                await self._write(writer, page.ticks[at : at + CHUNK_TICKS], streamed)
+            async with asyncio.timeout(PAGE_S):
+                for at in range(0, len(page.ticks), CHUNK_TICKS):
+                    await self._write(writer, page.ticks[at : at + CHUNK_TICKS], streamed)
         except StreamClosedError:
             return
         except TimeoutError:
             self.detach().close()
-            log.info("gave up a reader that took nothing of a page for %g s", STALLED_S)
+            text = "gave up a reader that took none of a page for %g s, or not all in %g s"
+            log.info(text, STALLED_S, PAGE_S)
             return
         self.finish(await writer.tail())
 

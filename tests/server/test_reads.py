@@ -11,8 +11,9 @@ import orjson
 import pytest
 
 from feed.server import reads
+from feed.server.slots import Slots
 from feed.sessions.entitlements import Principal
-from feed.symbols import SymbolSet
+from feed.symbols import ALL_SYMBOLS, SymbolSet
 from tests.fakes import World, quote, trade
 from tests.server.local import Peer, answer, eventually, peer, request, serving
 
@@ -178,7 +179,7 @@ def test_a_format_whose_library_is_missing_says_how_to_get_it(
 
 
 def test_too_many_readers_at_a_time_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reads, "READERS", 0)
+    monkeypatch.setattr(reads.LogHandler, "slots", Slots(0, 0))
     head, body = raw(with_market(), "/v1/ticks/A")
     assert head.startswith("HTTP/1.1 503 ")
     assert "Retry-After: 1" in head
@@ -228,7 +229,7 @@ def streaming(ticks: int, test: Callable[[Peer], Awaitable[None]]) -> None:
         async with serving(long_market(ticks)) as port, peer(port, request(LONG)) as own:
             await test(own)
             await own.close()
-            await eventually(lambda: reads.LogHandler.readers == 0)
+            await eventually(lambda: not reads.LogHandler.slots.taken)
 
     asyncio.run(run())
 
@@ -242,15 +243,16 @@ def test_a_long_page_is_streamed_in_chunks() -> None:
     streaming(5_000, read)
 
 
+@pytest.mark.parametrize("limit", ["STALLED_S", "PAGE_S"])
 def test_a_reader_that_stops_is_waited_for_and_then_given_up(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    limit: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(reads, "STALLED_S", 0.05)
+    monkeypatch.setattr(reads, limit, 0.05)
     caplog.set_level("INFO")
 
     async def read(own: Peer) -> None:
         await own.head()
-        await eventually(lambda: reads.LogHandler.readers == 0)
+        await eventually(lambda: not reads.LogHandler.slots.taken)
         assert not (await own.rest()).endswith(b"\r\n0\r\n\r\n"), "it must not look whole"
 
     streaming(100_000, read)
@@ -258,9 +260,29 @@ def test_a_reader_that_stops_is_waited_for_and_then_given_up(
     assert "Traceback" not in caplog.text
 
 
+def test_one_who_reads_slowly_keeps_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads.LogHandler, "slots", Slots(2, 1))
+
+    async def run() -> tuple[str, bytes, str]:
+        world = long_market(100_000)
+        async with serving(world) as port, peer(port, request(LONG)) as slow:
+            await slow.head()
+            again, told = await answer(port, request("/v1/ticks/A"))
+            world.registry.authority.anonymous = Principal("desk", subscribe=ALL_SYMBOLS)
+            other, _ = await answer(port, request("/v1/ticks/A"))
+            await slow.close()
+            await eventually(lambda: not reads.LogHandler.slots.taken)
+            return again, told, other
+
+    again, told, other = asyncio.run(run())
+    assert again.startswith("HTTP/1.1 503 ")
+    assert orjson.loads(told)["message"] == "1 pages are on their way to you, try again"
+    assert other.startswith("HTTP/1.1 200 ")
+
+
 def test_a_reader_that_leaves_ends_the_page() -> None:
     async def read(own: Peer) -> None:
         await own.head()
-        assert reads.LogHandler.readers == 1
+        assert reads.LogHandler.slots.taken.total() == 1
 
     streaming(100_000, read)
