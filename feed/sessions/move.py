@@ -132,6 +132,8 @@ class Move:
             frames = starmap(delivery.subscriber.snapshot, snapshots.items())
             told, snapshots = b"".join([told, *frames]), {}
         delivery.send(told)
+        if delivery.ended:  # that was more than the limit
+            return
         self._quicken(delivery)
         if snapshots:
             delivery.owing().catch_up.add_snapshots(snapshots)

@@ -335,3 +335,19 @@ def test_a_peer_that_takes_its_close_at_once_is_not_waited_for() -> None:
     world.registry.open(transport, batched=False, peer="test").close(4000, "draining")
     assert transport.finished
     assert world.timers == []
+
+
+def test_nothing_comes_after_the_close_that_an_answer_brings_about() -> None:
+    names = [f"S{number}" for number in range(AT_ONCE + 8)]
+    world, transport = World(limits=Limits(outbox_bytes=400)), FakeTransport()
+    world.publish(*(quote(own) for own in names))
+    session = world.registry.open(transport, batched=False, peer="test")
+    transport.room = 0
+    session.receive(orjson.dumps({"type": "ping"}))  # its answer has to wait, and so has the next
+    session.receive(orjson.dumps({"type": "subscribe", "symbols": names}))
+    while session.busy:
+        session.go_on()
+    transport.room = 1 << 40
+    session.delivery.drain()
+    assert messages(transport)[-1]["type"] == "closing"
+    assert transport.finished
