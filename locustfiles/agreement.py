@@ -72,7 +72,7 @@ def show(load: Load, found: dict[str, list[Figures]]) -> None:
     busy = f"load average {os.getloadavg()[0]:.1f}"
     table = Table(*head, title=f"{users} users of {scenario}, {rate:,} ticks/s of the feed, {busy}")
     for name, figures in found.items():
-        cells = [f"{own:,.2f}" if own < 100 else f"{own:,.0f}" for own in _medians(figures)]
+        cells = [f"{own:,.3f}" if own < 100 else f"{own:,.0f}" for own in _medians(figures)]
         table.add_row(name, *cells)
     Console(width=100).print(table)
 
