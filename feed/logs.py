@@ -5,9 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+if TYPE_CHECKING:
+    import asyncio
+
+log = logging.getLogger(__name__)
 
 ACCESS: Final = "feed.server.access"
 """The logger of HTTP requests, one line for each."""
@@ -48,6 +53,44 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return _encode(line).decode()
+
+
+class Failures:
+    """Tells what fails in work that is done again and again: once of each kind.
+
+    Args:
+        work: named in the line, in the plural.
+    """
+
+    def __init__(self, log: logging.Logger, work: str) -> None:
+        self._log = log
+        self._work = work
+        self._told: set[tuple[type, str, int]] = set()
+
+    def tell(self, error: Exception) -> None:
+        """Log a failure, unless one of its type and from its line of code was logged before."""
+        kind = error.__class__, *_place(error)
+        if kind not in self._told:
+            self._told.add(kind)
+            text = "%s failed, and go on: %s: %s"
+            self._log.error(text, self._work, kind[0].__name__, error, exc_info=error)
+
+
+def _place(error: BaseException) -> tuple[str, int]:
+    at = error.__traceback__
+    if at is None:
+        return "", 0
+    while at.tb_next is not None:
+        at = at.tb_next
+    return at.tb_frame.f_code.co_filename, at.tb_lineno
+
+
+def tell_failure(task: asyncio.Task[Any]) -> None:
+    """Log what ended a task that nobody waits for; for `add_done_callback`."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        text = "%s ended: %s: %s"
+        log.error(text, task.get_name(), error.__class__.__name__, error, exc_info=error)
 
 
 def set_up(level: str, format: str = "text", *, access: bool = False) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import re
@@ -11,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from feed.logs import ACCESS, set_up
+from feed.logs import ACCESS, Failures, set_up, tell_failure
 
 
 @pytest.fixture(autouse=True)
@@ -103,3 +104,39 @@ def test_requests_are_lines_where_that_is_wanted(
     set_up("info", access=access)
     logging.getLogger(ACCESS).info("200 GET /")
     assert len(capsys.readouterr().err.splitlines()) == lines
+
+
+def failed(number: int) -> Exception:
+    try:
+        raise KeyError(number) if number % 2 else ValueError(number)
+    except Exception as error:
+        return error
+
+
+def test_a_failure_that_comes_again_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    failures = Failures(logging.getLogger("feed"), "beats")
+    for number in range(10):
+        failures.tell(failed(number))
+    assert caplog.messages == [
+        "beats failed, and go on: ValueError: 0",
+        "beats failed, and go on: KeyError: 1",
+    ]
+    assert all(own.exc_info for own in caplog.records)
+
+
+def test_a_task_that_nobody_waits_for_tells_what_ended_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail() -> None:
+        raise ValueError("no more")
+
+    async def main() -> None:
+        works = fail(), asyncio.sleep(0), asyncio.sleep(60)
+        tasks = [asyncio.create_task(work, name=f"task {n}") for n, work in enumerate(works)]
+        for task in tasks:
+            task.add_done_callback(tell_failure)
+        tasks[2].cancel()
+        await asyncio.wait(tasks)
+
+    asyncio.run(main())
+    assert caplog.messages == ["task 0 ended: ValueError: no more"]

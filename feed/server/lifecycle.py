@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from feed.logs import Failures
 from feed.recorder import Recorder
 from feed.server.app import bind, listen
 from feed.server.exposition import Sources
@@ -61,7 +62,7 @@ class Server:
         """
         sockets = bind(host, port, send_buffer_bytes)
         self._listener = listen(self._registry, sockets, self._sources, self._recorder, self._gate)
-        self._beating = asyncio.create_task(self._beat(), name="heartbeats")
+        self._beating = asyncio.create_task(self._keep_beating(), name="heartbeats")
         bound = sockets[0].getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         return f"{shown}:{bound}"
@@ -108,16 +109,23 @@ class Server:
         except TimeoutError:
             return
 
-    async def _beat(self) -> None:
-        """Call the registry's beat at its interval, and tell it how late the loop is."""
+    async def _keep_beating(self) -> None:
+        """Beat at the registry's interval; whatever happens in a beat, it is not the last one."""
         interval_s = self._registry.beat_interval_s
+        failures = Failures(log, "heartbeats")
         due_s = time.monotonic() + interval_s
         while True:
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-            lag_s = max(0.0, time.monotonic() - due_s)
-            metrics = self._registry.hub.metrics
-            metrics.loop_lag.observe(lag_s)
-            self._registry.beat(lag_s * 1000)
-            self._tidy.look(metrics.sessions_opened + sum(metrics.sessions_closed.values()))
-            self.reload(asked=False)
+            try:
+                self._beat(max(0.0, time.monotonic() - due_s))
+            except Exception as error:
+                failures.tell(error)
             due_s = max(due_s + interval_s, time.monotonic())
+
+    def _beat(self, lag_s: float) -> None:
+        """Do what is due; `lag_s` is how late the loop is."""
+        metrics = self._registry.hub.metrics
+        metrics.loop_lag.observe(lag_s)
+        self._registry.beat(lag_s * 1000)
+        self._tidy.look(metrics.sessions_opened + sum(metrics.sessions_closed.values()))
+        self.reload(asked=False)

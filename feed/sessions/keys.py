@@ -109,6 +109,8 @@ def load(path: Path) -> Keys:
         raise KeysError(path, f"cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise KeysError(path, f"must be TOML: {error}") from None
+    except RecursionError:
+        raise KeysError(path, "must be TOML: it is too deep") from None
     try:
         return Keys({id: _key(id, table) for id, table in tables.items()})
     except KeysError as error:

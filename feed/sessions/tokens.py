@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ SECRET_BYTES: Final = 32
 """The least length of an HMAC secret: that of its hash (RFC 7518 section 3.2)."""
 
 RSA_BITS: Final = 2048
+KINDS: Final = f"must be an RSA key of {RSA_BITS} bits or more, of the curve P-256, or Ed25519"
+
 TOKEN_BYTES: Final = 8192
 LAST_SECOND: Final = 2**53
 
@@ -173,6 +176,10 @@ def _read_jwks(text: str) -> list[Verifier]:
 
     try:
         keys = jwt.PyJWKSet.from_json(text).keys
+    except KeyError as error:
+        raise ValueError(f"is not a JWKS: a key lacks {error}") from None
+    except RecursionError:
+        raise ValueError("is not a JWKS: it is too deep") from None
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"is not a JWKS: {error}") from None
     return [
@@ -203,21 +210,37 @@ def _may_verify(key: Any) -> bool:
 
 
 def _read_pem(data: bytes) -> Verifier:
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     if b"PRIVATE KEY" in data:
         raise ValueError("holds a private key: a feed only needs the public one")
-    key = load_pem_public_key(data)
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size >= RSA_BITS:
-        return Verifier(_label(data), None, "RS256", key)
-    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
-        return Verifier(_label(data), None, "ES256", key)
-    if isinstance(key, ed25519.Ed25519PublicKey):
-        return Verifier(_label(data), None, "EdDSA", key)
-    raise ValueError(
-        f"must be an RSA key of {RSA_BITS} bits or more, of the curve P-256, or Ed25519"
-    )
+    key, algorithm = _loaded(load_pem_public_key, data)
+    return Verifier(_label(data), None, algorithm, key)
+
+
+def _loaded(load: Callable[[bytes], Any], data: bytes) -> tuple[Any, str]:
+    """Give the key of a PEM file, and its algorithm.
+
+    Raises:
+        ValueError: it cannot be read, or is of no kind that is taken.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    try:
+        key = load(data)
+    except UnsupportedAlgorithm:  # OpenSSL does not know it
+        raise ValueError(KINDS) from None
+    except TypeError:
+        raise ValueError("has a password, which cannot be asked for: store it without") from None
+    if isinstance(key, rsa.RSAPublicKey | rsa.RSAPrivateKey) and key.key_size >= RSA_BITS:
+        return key, "RS256"
+    if isinstance(key, ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey):
+        if isinstance(key.curve, ec.SECP256R1):
+            return key, "ES256"
+    elif isinstance(key, ed25519.Ed25519PublicKey | ed25519.Ed25519PrivateKey):
+        return key, "EdDSA"
+    raise ValueError(KINDS)
 
 
 def _label(material: bytes) -> str:
@@ -233,7 +256,6 @@ def sign(claims: dict[str, Any], data: bytes, kid: str | None = None) -> str:
     """
     try:
         import jwt
-        from cryptography.hazmat.primitives.asymmetric import ec, ed25519
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
     except ImportError:
         raise MissingExtraError("auth", "making JSON Web Tokens") from None
@@ -242,11 +264,6 @@ def sign(claims: dict[str, Any], data: bytes, kid: str | None = None) -> str:
         [verifier] = _read(data)
         key, algorithm = verifier.material, verifier.algorithm
     else:
-        key = load_pem_private_key(data, None)
-        algorithm = "RS256"
-        if isinstance(key, ec.EllipticCurvePrivateKey):
-            algorithm = "ES256"
-        elif isinstance(key, ed25519.Ed25519PrivateKey):
-            algorithm = "EdDSA"
+        key, algorithm = _loaded(partial(load_pem_private_key, password=None), data)
     headers = {"kid": kid} if kid else None
     return jwt.encode(claims, key, algorithm=algorithm, headers=headers)

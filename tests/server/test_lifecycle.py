@@ -27,6 +27,7 @@ class FakeRegistry:
         self.sessions = sessions
         self.leave_per_step = leave_per_step
         self.closed_all = False
+        self.failures: list[Exception] = []
 
     @property
     def connections(self) -> int:
@@ -37,6 +38,8 @@ class FakeRegistry:
 
     def beat(self, lag_ms: float) -> None:
         self.lags_ms.append(lag_ms)
+        if self.failures:
+            raise self.failures.pop()
 
     def drain(self) -> int:
         self.sessions = max(0, self.sessions - self.leave_per_step)
@@ -94,6 +97,19 @@ def test_heartbeats_are_called_for_with_the_lag_of_the_loop() -> None:
         assert all(0 <= lag_ms < 1000 for lag_ms in registry.lags_ms)
 
     asyncio.run(main())
+
+
+def test_a_beat_that_fails_is_told_once_and_is_not_the_last(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        registry = FakeRegistry()
+        registry.failures = [RuntimeError(f"session {number} is odd") for number in range(3)]
+        async with listening(registry):
+            await eventually(lambda: len(registry.lags_ms) >= 5)
+
+    asyncio.run(main())
+    assert caplog.messages == ["heartbeats failed, and go on: RuntimeError: session 2 is odd"]
 
 
 def test_heartbeats_end_with_the_server() -> None:

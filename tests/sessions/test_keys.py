@@ -59,6 +59,7 @@ def test_revoking_takes_an_id_or_a_principal_and_happens_once() -> None:
     ("written", "told"),
     [
         ("[", "must be TOML"),
+        pytest.param("x = " + "[" * 5_000, "must be TOML: it is too deep", id="deep"),
         ("x = 1", "has 'x', where a table"),
         ("[beef]", "has 'beef', where a table"),
         ("[0123456789ab]", "sha256 must be 64 hex digits"),

@@ -36,6 +36,15 @@ def spki(key: Any) -> bytes:
     return bytes(key.public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo))
 
 
+UNKNOWN_PUBLIC = b"""-----BEGIN PUBLIC KEY-----
+MA0wBQYDKgMEAwQAAQID
+-----END PUBLIC KEY-----"""
+UNKNOWN_PRIVATE = b"""-----BEGIN PRIVATE KEY-----
+MA8CAQAwBQYDKgMEBAMBAgM=
+-----END PRIVATE KEY-----"""
+"""Keys of the algorithm 1.2.3.4, which no library knows."""
+
+
 def claims(**other: Any) -> dict[str, Any]:
     entitled = {"subscribe": ["A"], "delay_s": 5}
     now = int(time.time())
@@ -160,6 +169,9 @@ def test_a_header_of_deep_json_is_refused(tmp_path: Path) -> None:
         (b'{"keys":[]}', "is not a JWKS"),
         (private_pem("EdDSA"), "holds a private key"),
         (b"-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----", "key"),
+        (UNKNOWN_PUBLIC, "must be an RSA key of 2048 bits or more"),
+        (b'{"keys":[{"kty":"oct"}]}', "is not a JWKS: a key lacks 'k'"),
+        pytest.param(b'{"keys":' * 5_000, "is not a JWKS: it is too deep", id="deep"),
     ],
 )
 def test_keys_that_are_none_are_told_at_the_start(tmp_path: Path, data: bytes, told: str) -> None:
@@ -203,6 +215,24 @@ def test_a_header_that_must_be_understood_and_is_not_refuses_the_token(
 ) -> None:
     token = jwt.api_jws.encode(json.dumps(claims()).encode(), SECRET, "HS256", headers=header)
     assert refused(reader(tmp_path), token)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        UNKNOWN_PRIVATE,
+        PRIVATE["ES256"].private_bytes(
+            pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.BestAvailableEncryption(b"secret")
+        ),
+        ec.generate_private_key(ec.SECP384R1()).private_bytes(
+            pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption()
+        ),
+    ],
+    ids=["of an unknown kind", "with a password", "of a kind that is not taken"],
+)
+def test_nothing_is_signed_with_a_key_that_cannot_be_used(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"must be an RSA key|has a password"):
+        sign(claims(), data)
 
 
 def test_only_algorithms_that_are_allowed_are_taken(tmp_path: Path) -> None:
