@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from feed.cli import lines
+from feed.cli.beside import beside
 from feed.cli.board import Board, Price, Row
 from feed.client.aio import Connection, connect
 from feed.client.stats import Latencies
@@ -188,12 +189,8 @@ async def _painting(screen: Screen, console: Console) -> AsyncIterator[None]:
     """Repaint while the block runs, then leave the terminal as it was and the last state on it."""
     try:
         with Live(console=console, auto_refresh=False, screen=True) as live:
-            painter = asyncio.create_task(_paint(screen, console, live))
-            try:
+            async with beside([_paint(screen, console, live)]):
                 yield
-            finally:
-                painter.cancel()
-                await asyncio.gather(painter, return_exceptions=True)
     finally:
         console.print(screen.draw(time.monotonic(), console.height))
 

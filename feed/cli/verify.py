@@ -7,8 +7,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from feed.cli import lines
@@ -189,12 +188,14 @@ class Check:
             await asyncio.sleep(SETTLE_S / SETTLE_ROUNDS)
 
     async def _read(self) -> None:
+        from feed.cli.beside import beside
+
         async with self._connection as ticks:
             if tell_rejected(ticks.rejected, ticks.subscriptions):
                 return
             self.began = True
             self._started_s = time.monotonic()
-            async with _beside(self._chores()):
+            async with beside(self._chores()):
                 try:
                     async for batch in ticks.batches():
                         self._audit.take(batch)
@@ -248,20 +249,6 @@ class Check:
         if self.good:
             told.append("good: every seq is accounted for")
         return "\n".join(told)
-
-
-@asynccontextmanager
-async def _beside(works: Iterable[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Do some work without end while the block runs."""
-    import asyncio
-
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _every(interval_s: float, call: Callable[[], None]) -> None:

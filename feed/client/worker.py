@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from feed.client.aio import Connection
 from feed.errors import ConnectionFailed, FeedError
+from feed.logs import tell_failure
 from feed.ticks import Tick
 
 STOP_TIMEOUT_S: Final = 3.0
@@ -91,15 +92,19 @@ class Worker:
     def run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
         """Run something in the thread's loop beside the reading; gives what stops it.
 
-        It is cancelled when the connection ends.
+        It is cancelled when the connection ends, and what else ends it is logged.
         """
         tasks: list[asyncio.Task[None]] = []
-        self.post(lambda: tasks.append(self._loop.create_task(main())))
+
+        def begin() -> None:
+            tasks.append(self._loop.create_task(main(), name="work beside a connection"))
+            tasks[0].add_done_callback(tell_failure)
 
         def cancel() -> None:
             for task in tasks:
                 task.cancel()
 
+        self.post(begin)
         return lambda: self.post(cancel)
 
     def post(self, call: Callable[[], None]) -> None:

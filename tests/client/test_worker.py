@@ -72,6 +72,20 @@ def test_commands_are_awaited_in_its_loop(fake_transport: Fakes, lines: Fakes) -
         worker.call(lambda: connection.subscribe("B"))
 
 
+def test_what_ends_the_work_beside_it_is_told(
+    fake_transport: Fakes, lines: Fakes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail() -> None:
+        raise ValueError("no notebook")
+
+    worker = Sink().worker(lines(fake_transport()).connect())
+    worker.start()
+    worker.run(fail)
+    worker.call(lambda: asyncio.sleep(0))
+    worker.stop()
+    assert caplog.messages == ["work beside a connection ended: ValueError: no notebook"]
+
+
 def test_a_failure_is_kept_and_told_to_whoever_calls(fake_transport: Fakes, lines: Fakes) -> None:
     transport, sink = fake_transport(), Sink()
     connection = lines(transport).connect()
