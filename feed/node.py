@@ -21,6 +21,7 @@ from feed.hub.intake import Intake
 from feed.hub.rows import Rows
 from feed.hub.stream import Stream
 from feed.hub.tickerplant import Tickerplant, new_epoch
+from feed.logs import tell_failure
 from feed.protocol.messages import SourcePosition
 from feed.recorder import Recorder
 from feed.server.lifecycle import Server
@@ -182,6 +183,8 @@ class Node:
         keeping = [asyncio.create_task(self._keep_state(), name="state")]
         if self._recorder is not None:
             keeping.append(asyncio.create_task(self._recorder.run(), name="recorder"))
+        for task in keeping:
+            task.add_done_callback(tell_failure)
         feeding = [asyncio.create_task(self._feed(own), name=own.name) for own in self.sources]
         _quieten_collector()
         asyncio.get_running_loop().call_later(SETTLED_S, _quieten_collector, 1)

@@ -7,7 +7,6 @@ too slow, or the disk takes no more, ticks are left out, and the recording says 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import threading
@@ -20,10 +19,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from feed.errors import RecordError
+from feed.folder import lock, reason_of
 from feed.tape import recording
 from feed.tape.arrow import arrow
 from feed.tape.recording import Hole
-from feed.tape.segment import GrowingSegment, complete
+from feed.tape.segment import GrowingSegment
 from feed.ticks import CHANNEL_OF, Tick
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ BATCH_TICKS: Final = 1_000
 long."""
 SEGMENT_BYTES: Final = 33_554_432
 DAY_NS: Final = 86_400_000_000_000
+TAKEN: Final = "is recorded into by another feed, give each its own"
 SPARE_BYTES: Final = 262_144
 """How much room there must be again before a recording that had stopped goes on."""
 
@@ -94,7 +95,7 @@ class Recorder:
         self._flush_interval_s = flush_interval_s
         self._rotate_s = rotate_s
         self._queue_ticks = queue_ticks
-        self._lock = _lock(folder)
+        self._lock = lock(folder, ".lock", RecordError, TAKEN)
         recording.recover(folder)
         self._queue: deque[tuple[str, list[Tick]]] = deque()
         self._taken = self._settled = 0
@@ -214,13 +215,14 @@ class Recorder:
                 recording.note(self.folder, self._hole)
 
     def _complete(self, channel: str) -> None:
+        """Complete a segment; whatever becomes of that, the next one can begin."""
         segment = self._segments.pop(channel).segment
-        segment.close()
+        try:
+            segment.close()
+        except OSError as error:
+            log.error("%s: %s", segment.path, reason_of(error))
         if segment.rows:
-            try:
-                complete(segment.path)
-            except OSError as error:
-                log.info("%s stays as it is: %s", segment.path, _reason(error))
+            recording.finish(segment.path)
 
     # What is missing
 
@@ -241,7 +243,7 @@ class Recorder:
 
     def _stop(self, ticks: list[Tick], error: OSError) -> None:
         self.done.stopped = True
-        self._miss(ticks, _reason(error))
+        self._miss(ticks, reason_of(error))
 
     def _go_on(self) -> None:
         with self._counting:
@@ -276,21 +278,3 @@ def _merged(bursts: deque[tuple[str, list[Tick]]]) -> Iterator[tuple[str, list[T
         held, held_of = held + ticks, own
     if held:
         yield held_of[0], held
-
-
-def _lock(folder: Path) -> int:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise RecordError(folder, f"cannot be used: {_reason(error)}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise RecordError(folder, "is recorded into by another feed, give each its own") from None
-    return lock
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -12,7 +12,6 @@ when the folder is not what it was at the stop: a seq is never used twice in one
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import time
@@ -25,6 +24,7 @@ from typing import Final
 import msgspec
 
 from feed.errors import FeedError, StateError
+from feed.folder import lock, reason_of
 from feed.hub.hub import Hub
 from feed.hub.tickerplant import Tickerplant, new_epoch
 from feed.protocol.codec import decode, encode_ticks
@@ -38,6 +38,8 @@ BURST_TICKS: Final = 1_000
 
 BUFFER_TICKS: Final = 1_000_000
 """The most that waits for a slow disk; beyond it ticks are left out and a new segment begins."""
+
+TAKEN: Final = "is used by another feed, give each its own"
 
 TELL_S: Final = 60.0
 """How often it is told that state is not kept."""
@@ -72,7 +74,7 @@ class State:
     def __init__(self, folder: Path, limit_bytes: int) -> None:
         self._folder = folder
         self._limit_bytes = max(limit_bytes, 2 * SEGMENT_BYTES)
-        self._lock = _lock(folder)
+        self._lock = lock(folder, "lock", StateError, TAKEN)
         self._meta = _read_meta(folder / "state.json")
         self._buffer: list[Tick] = []
         self._segment: int | None = None
@@ -147,7 +149,7 @@ class State:
                 _sync(self._path(self._segment))
                 self._write_meta()
             except OSError as error:
-                self._break(_reason(error))
+                self._break(reason_of(error))
         os.close(self._lock)
 
     def _break(self, reason: str) -> None:
@@ -161,7 +163,9 @@ class State:
         try:
             self._write_now(ticks, begin, fresh)
         except OSError as error:
-            self._break(_reason(error))
+            self._break(reason_of(error))
+        except Exception as error:  # whatever is wrong with these ticks, the next ones are kept
+            self._break(f"{error.__class__.__name__}: {error}")
 
     def _write_now(self, ticks: list[Tick], begin: list[Tick] | None, fresh: bool) -> None:
         if begin is not None:
@@ -174,7 +178,7 @@ class State:
             with path.open("ab") as file:
                 for burst in _bursts([*ticks, *(begin or ())]):
                     self._size += file.write(b"\n".join(encode_ticks(burst)) + b"\n")
-        except OSError:
+        except Exception:
             _take_back(path, size)
             raise
 
@@ -227,26 +231,8 @@ class State:
         partial.replace(path)
 
 
-def _lock(folder: Path) -> int:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise _unusable(folder, error) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise StateError(folder, "is used by another feed, give each its own") from None
-    return lock
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
-
-
 def _unusable(folder: Path, error: OSError) -> StateError:
-    return StateError(folder, f"cannot be used: {_reason(error)}")
+    return StateError(folder, f"cannot be used: {reason_of(error)}")
 
 
 def _take_back(path: Path, size: int) -> None:

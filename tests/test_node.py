@@ -24,6 +24,9 @@ TAPE = "ts_event,symbol,price,size\n" + "".join(
 )
 
 
+KEEPING = {"recorder": "run", "state": "_keep_state"}
+
+
 @pytest.fixture(autouse=True)
 def thawed() -> Iterator[None]:
     """A node freezes what is there when it starts; the tests go on after it."""
@@ -124,6 +127,28 @@ def test_a_source_that_fails_ends_the_node_with_its_error(tape: Path) -> None:
     node.sources = [FakeSource("broken", None, SourceError("no more"))]
     with pytest.raises(SourceError, match="no more"):
         run(node, stop=False)
+
+
+@pytest.mark.parametrize("name", ["recorder", "state"])
+def test_what_ends_the_keeping_of_ticks_is_told(
+    name: str, tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    pytest.importorskip("pyarrow")
+
+    async def fail(*_: object) -> None:
+        raise ValueError("odd data")
+
+    node = Node(
+        settings(
+            replay=(str(tape),),
+            record=str(tmp_path / "tapes"),
+            state_dir=str(tmp_path / "state"),
+        )
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(node._recorder if name == "recorder" else node, KEEPING[name], fail)
+        run(node, stop=True)
+    assert f"{name} ended: ValueError: odd data" in caplog.messages
 
 
 def test_ticks_of_a_source_enter_the_hub_numbered_and_with_their_bars(tape: Path) -> None:

@@ -122,6 +122,53 @@ def test_a_segment_grows_no_longer_than_it_may(
     assert len(segments_under(tmp_path)) == 3
 
 
+@pytest.mark.parametrize(
+    ("place", "error", "told"),
+    [
+        (
+            "feed.tape.segment.GrowingSegment.close",
+            OSError(5, "Input/output error"),
+            ": input/output error",
+        ),
+        (
+            "feed.tape.recording.complete",
+            OSError(28, "No space left on device"),
+            " stays as it is: no space left on device",
+        ),
+        ("feed.tape.recording.complete", ValueError("odd data"), " stays as it is"),
+    ],
+)
+def test_a_segment_that_cannot_be_completed_stays_and_the_next_one_begins(
+    place: str,
+    error: Exception,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    async def record() -> None:
+        async with recording(tmp_path, flush_interval_s=0.01) as own:
+            running = asyncio.create_task(own.run())
+            with monkeypatch.context() as patch:
+                patch.setattr(module, "SEGMENT_BYTES", 1)
+                patch.setattr(place, fail)
+                for first in (1, 2):
+                    own.append(burst(first, 1, NOON + first * 1_000_000))
+                    await eventually(lambda: own.done.ticks == first)  # noqa: B023
+                    await own.flush()
+            assert not running.done()
+            running.cancel()
+            await asyncio.wait([running])
+
+    asyncio.run(record())
+    assert seqs(tmp_path) == [1, 2]
+    assert holes(tmp_path) == []
+    assert [own.partition(".arrow.part")[2] for own in caplog.messages] == [told, told]
+
+
 def test_what_does_not_fit_the_queue_is_a_hole(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

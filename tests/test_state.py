@@ -216,6 +216,28 @@ def test_what_a_full_disk_took_in_part_is_cut_off_again(
     first.crash()
 
 
+def test_ticks_that_cannot_be_written_do_not_end_the_keeping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> list[bytes]:
+        raise ValueError("odd data")
+
+    first = Feed(tmp_path)
+    first.publish("A")
+    first.flush()
+    with monkeypatch.context() as patch:
+        patch.setattr(state_module, "encode_ticks", fail)
+        first.publish("A")
+        first.flush()
+    assert caplog.messages == [f"state is not kept for now, in {tmp_path}: ValueError: odd data"]
+    first.publish("A")
+    first.stop()
+    second = Feed(tmp_path)
+    assert second.plant.epoch == first.plant.epoch
+    assert second.seqs("A") == [3]
+    second.crash()
+
+
 def test_a_full_disk_at_the_start_or_the_stop_is_told_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

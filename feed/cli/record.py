@@ -70,6 +70,7 @@ async def _record(args: argparse.Namespace) -> int:
     import signal
 
     from feed.client.aio import connect
+    from feed.logs import tell_failure
     from feed.recorder import Recorder
 
     task = asyncio.current_task()
@@ -87,7 +88,8 @@ async def _record(args: argparse.Namespace) -> int:
         on_event=lambda own: _note(own, recorder),
     )
     recorder = Recorder(args.out, lambda: ticks.epoch)
-    writing = asyncio.create_task(recorder.run())
+    writing = asyncio.create_task(recorder.run(), name="recorder")
+    writing.add_done_callback(tell_failure)
     try:
         async with ticks:
             if tail.tell_rejected(ticks.rejected, ticks.subscriptions):

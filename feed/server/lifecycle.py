@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from feed.logs import Failures
+from feed.logs import Failures, tell_failure
 from feed.recorder import Recorder
 from feed.server.app import bind, listen
 from feed.server.exposition import Sources
@@ -63,6 +63,7 @@ class Server:
         sockets = bind(host, port, send_buffer_bytes)
         self._listener = listen(self._registry, sockets, self._sources, self._recorder, self._gate)
         self._beating = asyncio.create_task(self._keep_beating(), name="heartbeats")
+        self._beating.add_done_callback(tell_failure)
         bound = sockets[0].getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         return f"{shown}:{bound}"

@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from feed.errors import TapeError
+from feed.folder import reason_of
 from feed.tape.arrow import arrow, to_ticks
 from feed.tape.files import reading
 from feed.tape.segment import GROWING, PARQUET, Tearable, batches, complete
@@ -205,20 +206,23 @@ def recover(folder: Path) -> None:
     """Complete what a recorder that was killed has left; nobody else may be writing there."""
     for segment in segments_under(folder):
         if segment.grows:
-            _complete(segment.path)
+            finish(segment.path)
         else:  # what it was made of may have been left beside it
             stem = segment.path.name.removesuffix(PARQUET)
             segment.path.with_name(f"{stem}{GROWING}").unlink(missing_ok=True)
 
 
-def _complete(path: Path) -> None:
+def finish(path: Path) -> None:
+    """Complete a segment; one of which that fails stays as it is, which can be read as well."""
     try:
         torn = complete(path)
     except OSError as error:
-        log.warning("%s stays as it is: %s", path, error.strerror)
-        return
-    if torn:
-        log.warning("%s: left out a torn end, what came before it is kept", path)
+        log.warning("%s stays as it is: %s", path, reason_of(error))
+    except Exception:  # whatever is wrong with its ticks, others are to be recorded
+        log.exception("%s stays as it is", path)
+    else:
+        if torn:
+            log.warning("%s: left out a torn end, what came before it is kept", path)
 
 
 def note(folder: Path, hole: Hole) -> None:

@@ -161,7 +161,7 @@ def test_what_cannot_be_completed_stays(
     monkeypatch.setattr(recording, "complete", full)
     recover(tmp_path)
     assert [own.path for own in segments_under(tmp_path)] == [path]
-    assert "stays as it is: No space left on device" in caplog.text
+    assert "stays as it is: no space left on device" in caplog.text
 
 
 def test_holes_are_read_as_they_were_written_down(tmp_path: Path) -> None:
