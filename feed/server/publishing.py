@@ -82,7 +82,7 @@ class PublishHandler(ApiHandler):
 
     async def _take_lines(self, lines: list[bytes]) -> None:
         some = [line for line in lines if line.strip()]
-        for part in _parts(some):
+        for part in self._parts(some):
             await self._take(read_lines(part))
 
     async def _take_document(self) -> None:
@@ -91,8 +91,14 @@ class PublishHandler(ApiHandler):
         except MessageError as error:
             self._failure = Refused(400, error.code, str(error))
             return
-        for part in _parts(values):
+        for part in self._parts(values):
             await self._take([read_tick(value) for value in part])
+
+    def _parts(self, items: list[Any]) -> Iterator[list[Any]]:
+        """Give what is taken at a time, until the request is refused: then nothing more is."""
+        rest: Iterable[Any] = iter(items)
+        while self._failure is None and (part := list(islice(rest, PUBLISH_TICKS))):
+            yield part
 
     async def _take(self, ticks: list[Any]) -> None:
         """Publish some ticks, and let others have their turn."""
@@ -110,12 +116,6 @@ class PublishHandler(ApiHandler):
 
     def _refuse(self, text: str) -> None:
         self._failure = self._failure or Refused(413, codes.LIMIT_EXCEEDED, text)
-
-
-def _parts(items: list[Any]) -> Iterator[list[Any]]:
-    rest: Iterable[Any] = iter(items)
-    while part := list(islice(rest, PUBLISH_TICKS)):
-        yield part
 
 
 def routes(registry: Registry) -> list[tuple[str, Any, dict[str, object]]]:

@@ -106,13 +106,21 @@ def test_what_is_no_list_of_ticks_is_refused(
     assert (found, told["code"]) == (status, code)
 
 
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (lines(*[TRADE] * 9), (NDJSON,)),
+        (lines(*[TRADE] * 9) + b"\n", (NDJSON,)),
+        (orjson.dumps([TRADE] * 9), ()),
+    ],
+)
 def test_too_many_ticks_say_how_many_of_them_were_published(
-    monkeypatch: pytest.MonkeyPatch,
+    body: bytes, headers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publishing, "PUBLISH_TICKS", 2)
     monkeypatch.setattr(publishing, "TICKS", 5)
     world = open_world()
-    status, told = post(lines(*[TRADE] * 9), NDJSON, world=world)
+    status, told = post(body, *headers, world=world)
     assert status == 413
     assert "the first 4 were published" in told["message"]
     assert world.hub.metrics.ticks_in == 4
