@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from feed.client.audit import Audit
-from feed.client.commands import Change
+from feed.client.audit import Audit, silent
+from feed.client.commands import Change, Positions
 from feed.client.conversation import Conversation, Receipt
 from feed.client.events import (
     Authenticated,
@@ -27,7 +27,7 @@ from feed.protocol.newticks import AnyNewTick
 from feed.ticks import Tick
 from locustfiles.awaited import Awaited
 from locustfiles.clock_offset import ClockOffset
-from locustfiles.contract import Newest, Order, Repeat, pretext, silent
+from locustfiles.contract import Order, Repeat, pretext
 from locustfiles.options import Options
 from locustfiles.tally import INTER_ARRIVAL, RESUMED_AGE, Tally
 
@@ -190,7 +190,7 @@ class Account:
             self._arrived_ns = arrived_ns
         return ticks
 
-    def silent(self, newest: Newest) -> list[str] | None:
+    def silent(self, newest: Positions) -> list[str] | None:
         """Name the streams that have gone on without us; None while something is not answered.
 
         After a renumbering that nobody told, nothing can be said of any.
@@ -199,7 +199,9 @@ class Account:
             return []
         if self._awaited or None in [self.conversation.answer(own) for own in self._changes]:
             return None
-        return [*silent(newest, self.conversation.ledger, self.conversation.subscriptions)]
+        ledger = self.conversation.ledger
+        come = Positions(ledger.epoch, ledger.positions())
+        return [*silent(newest, come, self.conversation.subscriptions)]
 
     def stale(self) -> str | None:
         """Say for how long there has been no heartbeat, if that is too long."""

@@ -12,7 +12,7 @@ from gevent.event import Event
 from locust import User
 
 from feed.client.backoff import delays
-from feed.client.commands import Change
+from feed.client.commands import Change, Positions
 from feed.client.handshake import read_url
 from feed.client.transport import Disconnected
 from feed.codes import STAY_AWAY
@@ -24,7 +24,6 @@ from feed.protocol.newticks import AnyNewTick
 from feed.ticks import Tick
 from locustfiles import wiring  # noqa: F401 - it listens to Locust's events
 from locustfiles.account import Account
-from locustfiles.contract import Newest
 from locustfiles.run import RUN, stream_url
 from locustfiles.tally import READER_DELAY, TICK_LATENCY
 from locustfiles.wire import ABNORMAL, READ_BYTES, Wire, dial
@@ -173,7 +172,7 @@ class FeedUser(User):
 
     # Inside
 
-    def _await_newest(self, newest: Newest) -> None:
+    def _await_newest(self, newest: Positions) -> None:
         """Wait until what the feed had has come or been told of; what has not is a fault."""
         deadline_s = time.monotonic() + ANSWER_LIMIT_S
         while (silent := self.account.silent(newest)) != [] and time.monotonic() < deadline_s:

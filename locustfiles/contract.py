@@ -1,16 +1,13 @@
-"""What the ledger cannot judge: excuses, renumbering, ticks that are held back, and silence."""
+"""What the ledger cannot judge: excuses, renumbering, and ticks that are held back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from feed.client.commands import Seqs
 from feed.client.events import Disorder
-from feed.client.ledger import Ledger
 from feed.protocol.messages import Delivery, Skipped
-from feed.symbols import is_wildcard, matches
 from feed.ticks import CHANNEL_OF, EVENT_CHANNELS, Tick
 
 HELD_BACK_NS: Final = 50_000_000
@@ -18,13 +15,6 @@ HELD_BACK_NS: Final = 50_000_000
 
 _TS_OUT: Final = attrgetter("ts_out")
 _AGE: Final = attrgetter("ts_out", "ts_event")
-
-
-class Newest(NamedTuple):
-    """How far each stream of a feed had come at one moment."""
-
-    epoch: str
-    seqs: Seqs
 
 
 def pretext(skipped: Skipped, delivery: Delivery, *, publishes: bool) -> str | None:
@@ -96,30 +86,3 @@ class Repeat(NamedTuple):
             and _AGE(tick) > _AGE(newest)
             for tick in ticks
         )
-
-
-def silent(
-    newest: Newest, ledger: Ledger, subscriptions: Mapping[str, Iterable[str]]
-) -> Iterator[str]:
-    """Name the streams of which less has come, or been told, than the feed had.
-
-    Args:
-        subscriptions: channel -> symbols and patterns, as the feed confirmed them.
-    """
-    if ledger.epoch != newest.epoch:
-        return
-    positions = ledger.positions()
-    for channel, names in subscriptions.items():
-        due, had = newest.seqs.get(channel, {}), positions.get(channel, {})
-        for symbol in _named(names, due):
-            seq = had.get(symbol, 0)
-            if seq < due.get(symbol, 0):
-                yield f"{channel} {symbol} at seq {seq}, where the feed was at {due[symbol]}"
-
-
-def _named(names: Iterable[str], known: Iterable[str]) -> Iterator[str]:
-    for name in names:
-        if is_wildcard(name):
-            yield from (symbol for symbol in known if matches(name, symbol))
-        else:
-            yield name

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from feed.client.commands import Positions
 from feed.clock import SystemClock
 from feed.symbols import is_wildcard, matches
 from locustfiles.account import Account
 from locustfiles.clock_offset import ClockOffset
-from locustfiles.contract import Newest
 from locustfiles.generator import Watch
 from locustfiles.options import Options, read
 from locustfiles.tally import Tally
@@ -44,7 +44,7 @@ class Run:
         self.options = Options()
         self.given: Mapping[str, Any] = {}
         self.universe: list[str] = []
-        self.newest: Newest | None = None
+        self.newest: Positions | None = None
         self.users: set[User] = set()
         self.beginners: set[User] = set()
         self.tally = Tally()

@@ -10,7 +10,7 @@ from typing import Final
 
 import gevent
 
-from feed.client.commands import Terms
+from feed.client.commands import Positions, Terms
 from feed.client.conversation import Conversation
 from feed.client.handshake import read_url
 from feed.client.transport import Disconnected
@@ -18,7 +18,6 @@ from feed.clock import SystemClock
 from feed.codes import CloseCode
 from feed.errors import FeedError
 from feed.protocol.codec import encode
-from locustfiles.contract import Newest
 from locustfiles.tally import Tally
 from locustfiles.wire import Wire, dial
 
@@ -36,7 +35,7 @@ def discover(url: str, token: str | None, channels: Sequence[str]) -> list[str]:
     return sorted(_survey(url, token, channels, Tally()).snapshots)
 
 
-def newest(url: str, token: str | None, channels: Sequence[str], tally: Tally) -> Newest:
+def newest(url: str, token: str | None, channels: Sequence[str], tally: Tally) -> Positions:
     """Give how far the streams of a feed have come.
 
     Args:
@@ -50,7 +49,7 @@ def newest(url: str, token: str | None, channels: Sequence[str], tally: Tally) -
     for symbol, snapshot in conversation.snapshots.items():
         for channel, seq in snapshot.seqs.items():
             seqs.setdefault(channel, {})[symbol] = seq
-    return Newest(conversation.ledger.epoch, seqs)
+    return Positions(conversation.ledger.epoch, seqs)
 
 
 def _survey(url: str, token: str | None, channels: Sequence[str], tally: Tally) -> Conversation:

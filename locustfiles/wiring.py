@@ -18,9 +18,9 @@ from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
+from feed.client.commands import Positions
 from feed.errors import FeedError, SettingError
 from locustfiles import options, report, rows
-from locustfiles.contract import Newest
 from locustfiles.crosscheck import Counts, check, scrape
 from locustfiles.polls import POLLS
 from locustfiles.run import RUN, http_url, stream_url
@@ -96,7 +96,7 @@ class Wiring:
         named, token = RUN.options.universe, RUN.options.token
         return named or discover(stream_url(_host(environment)), token, RUN.options.channels)
 
-    def _newest(self, environment: Any) -> Newest | None:
+    def _newest(self, environment: Any) -> Positions | None:
         """Ask how far the streams have come, so that one that went silent is found."""
         given = RUN.options
         try:

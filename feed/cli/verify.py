@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from feed.cli import lines
 from feed.cli.tail import DEFAULT_URL, tell_rejected, token
+from feed.errors import FeedError
 from feed.ticks import CHANNELS
 
 if TYPE_CHECKING:
     import asyncio
 
+    from feed.client.commands import Positions
     from feed.client.events import Event
 
 EXAMPLES = """\
@@ -28,8 +30,9 @@ examples:
   feed verify --seconds 3600 > report.txt && echo good
 
 Every seq of every stream must come once and in order, or be announced as skipped, or, after a
-reconnect, be admitted as lost. Exit code: 0 nothing is unexplained, 1 something is, 2 misuse.
-Ctrl-C ends the check early; what was seen until then is judged.
+reconnect, be admitted as lost. At the end the feed is asked, over a second connection, how far each
+stream is, so that one which fell silent is found. Exit code: 0 nothing is unexplained, 1 something
+is, 2 misuse. Ctrl-C ends the check early; what was seen until then is judged.
 """
 
 EXPLAINED: Final = {
@@ -37,10 +40,13 @@ EXPLAINED: Final = {
     "duplicate": "accounted for before",
     "late": "after later seqs of the same stream",
     "foreign": "of no stream that was asked for",
+    "silent": "streams that stood still to the end while the feed went on",
 }
 
+LOOK_S: Final = 0.05
 SETTLE_S: Final = 2.0
-SETTLE_ROUNDS: Final = 40
+CATCH_UP_S: Final = 10.0
+"""How long after the end a tick may come that was published before it."""
 
 _NEWS: Final = ("ErrorMessage", "Stale")
 """Events that are told at once, beside the counts."""
@@ -139,6 +145,7 @@ class Check:
         from feed.client.audit import Audit
 
         self.began = False
+        self._url = url
         self._drop_every_s: float | None = args.reconnect_every
         self._audit = Audit(args.symbols, args.channels)
         self._connection = connect(
@@ -151,11 +158,14 @@ class Check:
         )
         self._started_s = self._ended_s = time.monotonic()
         self._cut_off = False
+        self._unknown = ""
+        self._ending = False
 
     @property
     def good(self) -> bool:
         """Whether something came under check, and nothing of it is unexplained."""
-        return self.began and not self._cut_off and not self._audit.faults
+        unsure = self._cut_off or self._unknown
+        return self.began and not unsure and not self._audit.faults
 
     async def run(self, limit_s: float) -> None:
         """Check for so long, or until SIGINT or SIGTERM.
@@ -179,13 +189,41 @@ class Check:
             reading.result()
 
     async def _settle(self, reading: asyncio.Task[None]) -> None:
-        """Let a connection that was just dropped come back, or its last stretch is unknown."""
-        import asyncio
+        """Let a connection that was just dropped come back, and what is on its way arrive."""
+        ticks, self._ending = self._connection, True
+        await _until(lambda: ticks.connected or reading.done(), SETTLE_S)
+        if self.began and ticks.connected and not reading.done():
+            await self._compare(reading)
 
-        for _ in range(SETTLE_ROUNDS):
-            if self._connection.connected or reading.done():
-                return
-            await asyncio.sleep(SETTLE_S / SETTLE_ROUNDS)
+    async def _compare(self, reading: asyncio.Task[None]) -> None:
+        """Find the streams that fell silent: no later tick shows what they lack."""
+        from feed.client.audit import silent
+        from feed.client.survey import newest
+
+        ticks = self._connection
+        try:
+            due = await newest(self._url, ticks.subscriptions, self._come(), token=token())
+        except FeedError as error:
+            self._unknown = str(error)
+            return
+
+        def left() -> list[str]:
+            return [*silent(due, self._come(), ticks.subscriptions)]
+
+        def all_came() -> bool:
+            return ticks.epoch == due.epoch and not left()
+
+        await _until(lambda: reading.done() or (ticks.connected and all_came()), CATCH_UP_S)
+        if ticks.epoch != due.epoch:
+            self._unknown = "the numbering began anew"
+        elif ticks.connected and not reading.done():
+            self._audit.stood_still(left())
+
+    def _come(self) -> Positions:
+        """Give how far each stream has come here."""
+        from feed.client.commands import Positions
+
+        return Positions(self._connection.epoch, self._connection.positions())
 
     async def _read(self) -> None:
         from feed.cli.beside import beside
@@ -205,12 +243,16 @@ class Check:
 
     def _chores(self) -> Iterator[Coroutine[Any, Any, None]]:
         if self._drop_every_s is not None:
-            yield _every(self._drop_every_s, self._connection.drop)
+            yield _every(self._drop_every_s, self._drop)
         if sys.stdout.isatty():
             from rich.console import Console
 
             console = Console(highlight=False)
             yield _every(1.0, lambda: console.print(self._line(), soft_wrap=True))
+
+    def _drop(self) -> None:
+        if not self._ending:
+            self._connection.drop()
 
     def _hear(self, event: Event) -> None:
         self._audit.hear(event)
@@ -246,9 +288,22 @@ class Check:
             told.append(f"note: the numbering began anew: {audit.epochs}")
         if self._cut_off:
             told.append("bad: there was no connection at the end, so the last ticks are unknown")
+        if self._unknown:
+            why = lines.printable(self._unknown)
+            told.append(f"bad: nobody knows whether streams fell silent to the end: {why}")
         if self.good:
             told.append("good: every seq is accounted for")
         return "\n".join(told)
+
+
+async def _until(condition: Callable[[], bool], limit_s: float) -> None:
+    """Wait until something is true, or for so long."""
+    import asyncio
+
+    for _ in range(math.ceil(limit_s / LOOK_S)):
+        if condition():
+            return
+        await asyncio.sleep(LOOK_S)
 
 
 async def _every(interval_s: float, call: Callable[[], None]) -> None:

@@ -1,11 +1,15 @@
-"""What a feed must not do, counted: holes nobody owns up to, repeats, disorder, foreign ticks."""
+"""What a feed must not do, counted: holes nobody owns up to, repeats, disorder, foreign ticks.
+
+A hole at the very end is none that later ticks show, so `silent` looks at where the feed is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
+from feed.client.commands import Positions
 from feed.client.events import Disorder, Event, Gap, Reconnected
-from feed.symbols import is_wildcard
+from feed.symbols import is_wildcard, matches
 from feed.ticks import CHANNEL_OF, Tick
 
 
@@ -19,6 +23,7 @@ class Audit:
         duplicates: seqs that were accounted for already.
         late: seqs that came after ones above them.
         foreign: ticks of streams that were not asked for.
+        silent: streams that stood still to the end while the feed went on.
         lost: seqs the server said it can no longer give, after a reconnect.
         epochs: how often the numbering began anew.
         examples: kind of fault -> where it was first seen.
@@ -29,6 +34,7 @@ class Audit:
         self.duplicates = 0
         self.late = 0
         self.foreign = 0
+        self.silent = 0
         self.lost = 0
         self.epochs = 0
         self.examples: dict[str, str] = {}
@@ -55,6 +61,7 @@ class Audit:
             "duplicate": self.duplicates,
             "late": self.late,
             "foreign": self.foreign,
+            "silent": self.silent,
         }
         return {kind: count for kind, count in counts.items() if count}
 
@@ -92,6 +99,12 @@ class Audit:
             case Reconnected(same_epoch=False):
                 self.epochs += 1
 
+    def stood_still(self, streams: Iterable[str]) -> None:
+        """Count streams that went on without us, as `silent` names them."""
+        for where in streams:
+            self.silent += 1
+            self._note("silent", where)
+
     def _disorder(self, event: Disorder) -> None:
         if event.reason == "late":  # so it is not missing after all
             self.late += 1
@@ -102,3 +115,31 @@ class Audit:
 
     def _note(self, kind: str, where: str) -> None:
         self.examples.setdefault(kind, where)
+
+
+def silent(
+    newest: Positions, come: Positions, subscriptions: Mapping[str, Iterable[str]]
+) -> Iterator[str]:
+    """Name the streams of which less has come, or been told, than the feed had.
+
+    Args:
+        newest: how far the streams of the feed had come at one moment.
+        come: how far they have come here since; of another numbering nothing can be said.
+        subscriptions: channel -> symbols and patterns, as the feed confirmed them.
+    """
+    if come.epoch != newest.epoch:
+        return
+    for channel, names in subscriptions.items():
+        due, had = newest.seqs.get(channel, {}), come.seqs.get(channel, {})
+        for symbol in dict.fromkeys(_named(names, due)):
+            seq = had.get(symbol, 0)
+            if seq < due.get(symbol, 0):
+                yield f"{channel} {symbol} at seq {seq}, where the feed was at {due[symbol]}"
+
+
+def _named(names: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if is_wildcard(name):
+            yield from (symbol for symbol in known if matches(name, symbol))
+        else:
+            yield name

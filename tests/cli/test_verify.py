@@ -22,7 +22,9 @@ from feed.cli import verify
 from feed.protocol.codec import encode, read_command
 from feed.protocol.messages import Rejection, Snapshot, Subscribe, Subscribed, Welcome
 from feed.ticks import Quote, Tick
-from tests.integration.running import serving, wait_for
+from tests.integration.running import run, serving, wait_for
+from tests.locustfiles.broken import broken
+from tests.locustfiles.wrongs import Silencing
 
 TICKS = 5_000
 
@@ -36,7 +38,11 @@ def honest(ticks: list[Tick]) -> list[Tick]:
 
 
 def forgetful(ticks: list[Tick]) -> list[Tick]:
-    return [tick for tick in ticks if tick.seq % 1_000]
+    return [tick for tick in ticks if tick.seq % 1_000 or tick.seq == TICKS]
+
+
+def falling_silent(ticks: list[Tick]) -> list[Tick]:
+    return ticks[:-10]
 
 
 def stuttering(ticks: list[Tick]) -> list[Tick]:
@@ -54,7 +60,8 @@ def gossiping(ticks: list[Tick]) -> list[Tick]:
 
 @contextmanager
 def feed_that_is(kind: Callable[[list[Tick]], list[Tick]]) -> Iterator[str]:
-    """Serve quotes of A, and say nothing more; any other symbol is rejected."""
+    """Serve quotes of A, once, and say nothing more; any other symbol is rejected."""
+    published: list[Tick] = []
 
     def talk(peer: ServerConnection) -> None:
         send: Callable[[object], None] = lambda message: peer.send(encode(message).decode())  # noqa: E731
@@ -68,8 +75,9 @@ def feed_that_is(kind: Callable[[list[Tick]], list[Tick]]) -> Iterator[str]:
             held = dict.fromkeys(command.channels, known) if known else {}
             send(Subscribed(held, id=command.id, rejected=rejected))
             if known:
-                send(Snapshot("A", {"quotes": 0}))
-                ticks = kind(quotes())
+                send(Snapshot("A", {"quotes": len(published)}))
+                ticks = [] if published else kind(quotes())
+                published[:] = quotes()
                 for start in range(0, len(ticks), 100):
                     send(ticks[start : start + 100])
 
@@ -115,6 +123,51 @@ def test_each_way_of_being_wrong_is_caught_and_named(
     assert (done.returncode, done.stderr) == (code, "")
     assert f"ticks {len(kind(quotes())):,}  streams 1  " in counts
     assert verdicts == [verdict]
+
+
+def verified(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run it in this process, where it waits for what is missing less long."""
+    monkeypatch.setattr(verify, "CATCH_UP_S", 0.5)
+    parser = argparse.ArgumentParser()
+    verify.add(parser.add_subparsers())
+    return verify.run(parser.parse_args(["verify", *arguments]))
+
+
+def test_a_stream_that_falls_silent_to_the_end_is_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with feed_that_is(falling_silent) as url:
+        assert verified(monkeypatch, url, "--symbols", "A", "--seconds", "0.4") == 1
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "bad: 1 silent: streams that stood still to the end while the feed went on "
+        "(first: quotes A at seq 4990, where the feed was at 5000)"
+    ]
+
+
+def test_a_stream_of_a_real_feed_that_falls_silent_is_found_among_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    market = ("--simulate", "20", "--rate", "2000")
+    with serving(tmp_path, *market) as feed, broken(feed.port, Silencing) as url:
+        assert verified(monkeypatch, url, "--seconds", "1") == 1
+    (bad,) = capsys.readouterr().out.splitlines()[1:]
+    assert bad.startswith("bad: 1 silent: ")
+
+
+def test_what_cannot_be_asked_at_the_end_is_not_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key for one session leaves none to ask how far the feed is."""
+    keys = str(tmp_path / "keys.toml")
+    created = run("keys", "create", "desk", "--session-limit", "1", "--file", keys)
+    monkeypatch.setenv("FEED_TOKEN", created.stdout.strip())
+    market = ("--simulate", "A", "--authentication", "required", "--api-keys", keys)
+    with serving(tmp_path, *market) as feed:
+        done = feed_verify(feed.url, "--seconds", "0.3")
+    _, bad = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert bad.startswith("bad: nobody knows whether streams fell silent to the end: ")
+    assert "4503 limit exceeded" in bad
 
 
 def test_a_real_feed_that_is_dropped_again_and_again_is_good(tmp_path: Path) -> None:
@@ -177,7 +230,7 @@ def test_on_a_terminal_it_reports_every_second_and_a_signal_ends_it_with_a_verdi
         assert process.wait(20) == 1
     os.close(outer)
     text = seen.decode()
-    assert text.lstrip().startswith("1 s  ticks 4,995")
+    assert text.lstrip().startswith("1 s  ticks 4,996")
     assert "bad: 4 missing" in text
     assert "Traceback" not in text
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from feed.client.audit import Audit
+from feed.client.audit import Audit, silent
+from feed.client.commands import Positions
 from feed.client.events import Disconnect, Disorder, Event, Gap, Reconnected
 from feed.client.ledger import Ledger
 from feed.ticks import Quote, Tick, Trade
@@ -79,3 +80,32 @@ def test_another_wish_is_judged_by_itself_and_what_was_counted_stays() -> None:
     assert audit.foreign == 2
     assert audit.asked("quotes", "BC")
     assert not audit.asked("trades", "B")
+
+
+def test_streams_that_stood_still_are_counted_and_the_first_is_shown() -> None:
+    audit = audited(quote(1))
+    audit.stood_still(["quotes A at seq 1, where the feed was at 3", "quotes B1 at seq 0, …"])
+    assert audit.faults == {"silent": 2}
+    assert audit.examples == {"silent": "quotes A at seq 1, where the feed was at 3"}
+
+
+NEWEST = Positions("e", {"quotes": {"A": 3, "AB": 7, "C": 9}, "trades": {"A": 5}})
+
+
+@pytest.mark.parametrize(
+    ("come", "names", "found"),
+    [
+        ({"A": 3, "AB": 7}, ["A*", "AB"], []),
+        ({"A": 4, "AB": 6}, ["A*", "AB"], ["quotes AB at seq 6, where the feed was at 7"]),
+        ({}, ["A", "X"], ["quotes A at seq 0, where the feed was at 3"]),
+        ({"X": 1}, ["X"], []),
+    ],
+)
+def test_a_stream_is_silent_if_the_feed_is_further_on_with_it(
+    come: dict[str, int], names: list[str], found: list[str]
+) -> None:
+    assert [*silent(NEWEST, Positions("e", {"quotes": come}), {"quotes": names})] == found
+
+
+def test_nothing_is_said_of_another_numbering() -> None:
+    assert [*silent(NEWEST, Positions("f", {}), {"quotes": ["*"]})] == []

@@ -173,6 +173,18 @@ def connection(port: int, token: str) -> Connection:
     )
 
 
+def test_what_a_delayed_key_is_sent_is_held_against_what_it_may_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = key(tmp_path, "late", "--delay", "1s", "--symbols", "A")
+    with serving(tmp_path, *MARKET, "--api-keys", str(tmp_path / "keys.toml")) as feed:
+        monkeypatch.setattr("tests.integration.running.environment", environment_with(canary))
+        verified = run("verify", feed.url, "--seconds", "2", "--channels", "quotes,trades,bars")
+    counts, verdict = verified.stdout.splitlines()
+    assert "ticks 0" not in counts
+    assert (verified.returncode, verdict) == (0, "good: every seq is accounted for")
+
+
 def environment_with(token: str) -> Callable[[], dict[str, str]]:
     return lambda: environment() | {"FEED_TOKEN": token}
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from feed.client.commands import Positions
 from feed.protocol.codec import encode
 from feed.protocol.messages import (
     Authenticated,
@@ -24,7 +25,7 @@ from feed.protocol.messages import (
 from feed.ticks import Quote, Trade
 from locustfiles.account import Account
 from locustfiles.clock_offset import ClockOffset
-from locustfiles.contract import HELD_BACK_NS, Newest, Order
+from locustfiles.contract import HELD_BACK_NS, Order
 from locustfiles.options import Options
 from locustfiles.tally import RESUMED_AGE, TICK_LATENCY, Tally
 from tests.locustfiles.wrongs import Excusing, Renumbering, Way
@@ -181,7 +182,7 @@ def test_a_tick_that_is_held_back_is_delayed_but_not_to_whom_some_were_skipped(u
 
 
 def test_streams_that_stood_still_are_named_once_all_is_answered(user: User) -> None:
-    newest = Newest("e", {"quotes": {"A": 3, "B": 7}})
+    newest = Positions("e", {"quotes": {"A": 3, "B": 7}})
     user.hear(quote(1))
     assert user.own.silent(newest) is None  # the snapshot has not come
     user.hear(Snapshot("A", {"quotes": 1}))

@@ -1,0 +1,116 @@
+"""How far the streams of a feed have come, asked of it over a connection of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from feed.client.aio import Connection, connect
+from feed.client.commands import Positions, Seqs
+from feed.client.events import Epoch, Event, Snapshot
+from feed.client.handshake import read_url
+from feed.client.line import Token
+from feed.errors import ConnectionFailed
+from feed.symbols import SymbolSet
+
+LIMIT_S: Final = 10.0
+QUIET_S: Final = 0.5
+"""How long no further snapshot has come when all are taken to be there."""
+
+SELDOM_MS: Final = 60_000
+"""The longest interval there is, as snapshots are wanted and no ticks."""
+
+
+async def newest(
+    url: str, subscriptions: Mapping[str, list[str]], known: Positions, *, token: Token = None
+) -> Positions:
+    """Ask a feed how far the streams of some subscriptions have come.
+
+    Args:
+        url: of the feed.
+        subscriptions: channel -> names and patterns, which the feed has confirmed.
+        known: streams that it has, of which it is to tell in any case if they are among those.
+        token: whose view of the feed it is.
+
+    Raises:
+        FeedError: it cannot be asked, or does not tell in time.
+    """
+    survey = Survey(Positions(known.epoch, _among(subscriptions, known.seqs)))
+    connection = connect(
+        url,
+        delivery="latest",
+        interval_ms=SELDOM_MS,
+        token=token,
+        reconnect=False,
+        on_event=survey.hear,
+    )
+    try:
+        async with asyncio.timeout(LIMIT_S), connection:
+            for channel, names in subscriptions.items():
+                await connection.subscribe(names, channels=channel)
+            await _listen(connection, survey)
+    except TimeoutError:
+        what = survey.missing(connection.epoch) or "its streams"
+        text = f"{read_url(url).shown} did not tell within {LIMIT_S:g} s how far {what} is"
+        raise ConnectionFailed(text) from None
+    return Positions(connection.epoch, survey.seqs)
+
+
+class Survey:
+    """The snapshots of one connection.
+
+    Args:
+        known: streams of which there must be one.
+
+    Attributes:
+        seqs: how far each stream had come: channel -> symbol -> seq.
+        told: how many snapshots have come.
+    """
+
+    def __init__(self, known: Positions) -> None:
+        self.seqs: dict[str, dict[str, int]] = {}
+        self.told = 0
+        self._known = known
+
+    def hear(self, event: Event) -> None:
+        """Take in a snapshot; a new numbering has its own."""
+        if isinstance(event, Epoch):
+            self.seqs.clear()
+        if isinstance(event, Snapshot):
+            self.told += 1
+            for channel, seq in event.seqs.items():
+                self.seqs.setdefault(channel, {})[event.symbol] = seq
+
+    def missing(self, epoch: str) -> str | None:
+        """Name a stream that is known and was not told of; of another numbering none is known."""
+        seqs = self._known.seqs if epoch == self._known.epoch else {}
+        for channel, known in seqs.items():
+            told = self.seqs.get(channel, {})
+            for symbol in known:
+                if symbol not in told:
+                    return f"{channel} {symbol}"
+        return None
+
+
+def _among(subscriptions: Mapping[str, list[str]], seqs: Seqs) -> Seqs:
+    """Give the streams that are subscribed."""
+    asked = {channel: SymbolSet(names) for channel, names in subscriptions.items()}
+    return {
+        channel: {symbol: seq for symbol, seq in seqs.get(channel, {}).items() if symbol in names}
+        for channel, names in asked.items()
+    }
+
+
+async def _listen(connection: Connection, survey: Survey) -> None:
+    """Read until all that is known has been told of, and no further snapshot comes."""
+    told = -1
+    while told < survey.told or survey.missing(connection.epoch):
+        told = survey.told
+        try:
+            async with asyncio.timeout(QUIET_S):
+                async for _ in connection.batches():
+                    pass
+        except TimeoutError:
+            continue
+        raise ConnectionFailed("the feed closed the connection")
