@@ -14,7 +14,7 @@ source does not tell; timestamps in integer nanoseconds since the Unix epoch, UT
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -94,3 +94,17 @@ CHANNEL_OF: Final[dict[type, str]] = {
 
 EVENT_CHANNELS: Final = frozenset({"trades"})
 """Channels whose ticks are events; all others are state and may be conflated."""
+
+DAY_NS: Final = 86_400_000_000_000
+REWIND_NS: Final = 1_000_000_000
+"""Trades that step back by more than this begin a new session: the tape has started over."""
+
+
+def is_new_session(before_ns: Any, now_ns: Any) -> Any:
+    """Tell whether a trade begins another trading session, a UTC day, than the trade before it.
+
+    Args:
+        before_ns: `ts_event` of the trade before, or an array of them.
+        now_ns: of the trade, likewise; then the answer is an array, too.
+    """
+    return (now_ns // DAY_NS != before_ns // DAY_NS) | (now_ns < before_ns - REWIND_NS)

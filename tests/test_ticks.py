@@ -4,10 +4,23 @@ import gc
 from itertools import repeat
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 
 from feed.protocol.codec import encode
-from feed.ticks import CHANNEL_OF, CHANNELS, EVENT_CHANNELS, Bar, Quote, Status, Tick, Trade
+from feed.ticks import (
+    CHANNEL_OF,
+    CHANNELS,
+    DAY_NS,
+    EVENT_CHANNELS,
+    REWIND_NS,
+    Bar,
+    Quote,
+    Status,
+    Tick,
+    Trade,
+    is_new_session,
+)
 
 EXAMPLES: list[tuple[Tick, bytes]] = [
     (
@@ -58,3 +71,10 @@ def test_every_kind_of_tick_has_its_channel() -> None:
 @pytest.mark.parametrize("tick", [tick for tick, _ in EXAMPLES], ids=lambda own: type(own).__name__)
 def test_the_garbage_collector_does_not_see_ticks(tick: Any) -> None:
     assert not gc.is_tracked(tick)
+
+
+def test_a_session_is_a_utc_day_and_ends_where_the_tape_starts_over() -> None:
+    noon = 20_000 * DAY_NS + DAY_NS // 2
+    cases = {noon: False, noon - REWIND_NS: False, noon - REWIND_NS - 1: True, noon + DAY_NS: True}
+    assert [is_new_session(noon, now) for now in cases] == [*cases.values()]
+    assert is_new_session(np.full(4, noon), np.array([*cases])).tolist() == [*cases.values()]

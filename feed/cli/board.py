@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from feed.protocol.messages import Snapshot
-from feed.ticks import Bar, Quote, Status, Tick, Trade
-
-DAY_NS: Final = 86_400_000_000_000
-REWIND_NS: Final = 1_000_000_000
-"""As on the server: trades that step back by more begin a new trading session."""
+from feed.ticks import Bar, Quote, Status, Tick, Trade, is_new_session
 
 
 class Price:
@@ -92,7 +86,7 @@ class Row:
             return
         previous, self._trade_seq = self._trade_ts, trade.seq
         self._trade_ts = trade.ts_event
-        if previous and _new_session(previous, trade.ts_event):
+        if previous and is_new_session(previous, trade.ts_event):
             self.reference, self.volume = self.last.value, 0
         self._price(self.last, trade.price, now_s)
         self.volume = (self.volume or 0) + (trade.size or 0)
@@ -119,10 +113,6 @@ class Row:
         if value != price.value:
             price.set(value, now_s)
             self.decimals = max(self.decimals, _decimals(value))
-
-
-def _new_session(before_ns: int, now_ns: int) -> bool:
-    return now_ns // DAY_NS != before_ns // DAY_NS or now_ns < before_ns - REWIND_NS
 
 
 def _decimals(value: float) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from feed.client.held import Held
 from feed.protocol.messages import Snapshot
 from feed.tape.ring import Columns
-from feed.ticks import Quote, Trade
+from feed.ticks import Quote, Trade, is_new_session
 
 FIELDS: Final = ("bid", "ask", "last", "reference", "volume")
 """The columns of the matrix. `reference` is what the change counts from: the previous close, or
@@ -23,8 +23,6 @@ else the first price known; `volume` is that of the session, a UTC day."""
 BID, ASK, LAST, REFERENCE, VOLUME = range(len(FIELDS))
 TRAIL_ROWS: Final = 500
 _LOOKED_AT: Final = 100_000
-_DAY_NS: Final = 86_400_000_000_000
-_REWIND_NS: Final = 1_000_000_000
 
 
 class Sheet:
@@ -128,8 +126,7 @@ class Sheet:
         """Begin a new session for symbols whose day has changed, or whose tape has started over."""
         before = self._ts_event.copy()
         self._ts_event[codes] = times
-        after = self._ts_event
-        turned = (after // _DAY_NS != before // _DAY_NS) | (after < before - _REWIND_NS)
+        turned = is_new_session(before, self._ts_event)
         rolled = np.flatnonzero(turned & (before > 0))
         self.values[rolled, REFERENCE] = self.values[rolled, LAST]
         self.values[rolled, VOLUME] = 0

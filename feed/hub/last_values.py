@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from feed.hub.index import Index
 from feed.hub.tally import Tally
 from feed.protocol.messages import Snapshot, Statistics
 from feed.symbols import SymbolSet
-from feed.ticks import Bar, Quote, Size, Status, Trade
+from feed.ticks import DAY_NS, REWIND_NS, Bar, Quote, Size, Status, Trade
 
 _T = TypeVar("_T", Quote, Trade, Bar, Status)
-
-DAY_NS: Final = 86_400_000_000_000
-REWIND_NS: Final = 1_000_000_000
-"""Trades that step back by more than this begin a new session: the tape has started over."""
 
 
 class SessionStatistics(Tally):

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from feed.cli.board import DAY_NS, Board, Row
+from feed.cli.board import Board, Row
 from feed.protocol.messages import Snapshot, Statistics
-from feed.ticks import Bar, Quote, Tick, Trade
+from feed.ticks import DAY_NS, Bar, Quote, Tick, Trade
 
 AT = 1_000 * DAY_NS
 

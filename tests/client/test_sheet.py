@@ -8,9 +8,8 @@ import pytest
 from feed.client.held import Held
 from feed.client.sheet import FIELDS, Sheet
 from feed.protocol.messages import Snapshot, Statistics
-from feed.ticks import Quote, Trade
+from feed.ticks import DAY_NS, Quote, Trade
 
-DAY_NS = 86_400_000_000_000
 START_NS = 20_000 * DAY_NS + 5_000_000_000
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from feed.hub.last_values import DAY_NS, REWIND_NS
 from feed.protocol.messages import Statistics
+from feed.ticks import DAY_NS, REWIND_NS
 from tests.fakes import World, quote, trade
 
 

@@ -13,13 +13,12 @@ from feed.hub import path
 from feed.hub.bars import SECOND_NS, BarBuilder
 from feed.hub.cohort import Cohort, Member
 from feed.hub.hub import Hub
-from feed.hub.last_values import DAY_NS
 from feed.hub.rows import Rows, RowsInPython, rows_of
 from feed.hub.steps import Pace, finish
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.hub.sums import Sums
 from feed.tape.block import Part, TickBlock, block_of
-from feed.ticks import Bar, Quote, Trade
+from feed.ticks import DAY_NS, Bar, Quote, Trade
 
 compiled = pytest.mark.skipif(not path.IN_C, reason="needs the compiled module")
 
