@@ -7,7 +7,10 @@ from typing import Final
 
 
 class CloseCode(IntEnum):
-    """WebSocket close codes. The number says whether to come back: 40xx yes, 45xx no."""
+    """WebSocket close codes. The number says whether to come back: 40xx yes, 45xx no.
+
+    EPOCH_CHANGED is reserved: clients know it, and nothing here sends it.
+    """
 
     NORMAL = 1000
     GOING_AWAY = 1001

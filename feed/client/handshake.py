@@ -18,8 +18,6 @@ HEAD_LIMIT_BYTES: Final = 16 * 1024
 _ACCEPT_SALT: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.\d (\d{3})(?: ([ -~]{0,60}))?")
 
-_SPACE: Final = re.compile(r"[\x00-\x20\x7f]")
-
 
 class HandshakeRefused(ConnectionFailed):
     """The server answered in HTTP, but opened no WebSocket; `status` is its answer."""

@@ -50,10 +50,6 @@ class Principal:
         """Whether it may know how far the sources have come; not who is late, or nobody yet."""
         return self.admin or not (self.delay_s or self is NOBODY)
 
-    def may_subscribe(self, channel: str, symbol: str) -> bool:
-        """Tell whether it may have the ticks of a stream."""
-        return channel in self.channels and symbol in self.subscribe
-
     def may_publish(self, channel: str, symbol: str) -> bool:
         """Tell whether it may publish into a stream."""
         return channel in self.channels and symbol in self.publish

@@ -348,7 +348,7 @@ def test_whatever_happens_no_tick_is_of_a_stream_that_is_not_entitled(
         principal = desk.session.principal
         for own in messages(desk.transport, torn=True)[read:]:
             if own["type"] in ("quote", "trade"):
-                assert principal.may_subscribe(f"{own['type']}s", own["symbol"])
+                assert principal.rights.allow(f"{own['type']}s", own["symbol"])
             elif own["type"] == "snapshot":
                 assert own["symbol"] in principal.subscribe
                 assert "trade" not in own or "trades" in principal.channels

@@ -67,8 +67,8 @@ def test_claims_become_entitlements(tmp_path: Path) -> None:
     made = claims()
     principal = reader(tmp_path).identify(sign(made, SECRET))
     assert (principal.name, principal.expires_at, principal.delay_s) == ("desk-2", made["exp"], 5)
-    assert principal.may_subscribe("quotes", "A")
-    assert not principal.may_subscribe("quotes", "B")
+    assert principal.rights.allow("quotes", "A")
+    assert not principal.rights.allow("quotes", "B")
 
 
 def test_without_the_claim_nothing_is_allowed(tmp_path: Path) -> None:
