@@ -83,10 +83,12 @@ class Move:
             self.ended.add(stream)
         elif was is None:
             self._begin(stream, now)
-        elif was.delivery != "latest" == now.delivery:
-            self.slowed.add(stream)
-        elif was.delivery == "latest" != now.delivery:
-            self.quickened.add(stream)
+        else:
+            was_latest, now_latest = was.delivery == "latest", now.delivery == "latest"
+            if now_latest and not was_latest:
+                self.slowed.add(stream)
+            elif was_latest and not now_latest:
+                self.quickened.add(stream)
 
     def look_at_all(self, cohorts: Collection[Cohort], pace: Pace) -> Steps:
         """Find out about every stream of some cohorts, in steps.
