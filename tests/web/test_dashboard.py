@@ -256,6 +256,7 @@ def test_a_halt_is_marked_with_its_reason_and_its_end_is_not(desk: Open, tmp_pat
         url = f"http://127.0.0.1:{feed.port}/"
         page = desk(f"{url}?symbols=IBM,AAPL")
         ticks(page, "IBM")
+        page.page.click('#watch tr[data-symbol="IBM"]')  # or it is AAPL, if that ticked before
         publish(url, {"type": "status", "symbol": "IBM", "status": "halted", "reason": EVIL})
         page.wait("() => document.querySelector('tr.halted .mark')?.textContent === 'halt'")
         assert page.symbols() == ["IBM", "AAPL"]
