@@ -56,7 +56,7 @@ class SessionHandler(AdminHandler):
         """Close it with 4502, or with 4000 where it may come back."""
         try:
             kick = msgspec.json.decode(self.request.body, type=Kick)
-        except (msgspec.MsgspecError, RecursionError):
+        except (ValueError, RecursionError):
             text = 'the body must be like {"action":"kick","reconnect":false}'
             raise Refused(400, codes.BAD_MESSAGE, text) from None
         session = self._find(name)

@@ -110,14 +110,15 @@ class SourceHandler(ApiHandler):
 
 def _read(body: bytes) -> Control:
     try:
-        return msgspec.json.decode(body, type=Control)
-    except msgspec.ValidationError as error:
         value = msgspec.json.decode(body)
-        if not isinstance(value, dict):
-            raise _bad(f"the body must be an object, was {describe(value)}") from None
-        raise _bad(explain(value, str(error), ALLOWED)) from None
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise Refused(400, codes.BAD_JSON, "the body must be JSON") from None
+    if not isinstance(value, dict):
+        raise _bad(f"the body must be an object, was {describe(value)}")
+    try:
+        return msgspec.convert(value, Control)
+    except msgspec.ValidationError as error:
+        raise _bad(explain(value, str(error), ALLOWED)) from None
 
 
 async def _act(controls: Controls, control: Control) -> str:

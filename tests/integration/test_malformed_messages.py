@@ -39,6 +39,7 @@ WITHOUT_ID: list[str | bytes] = [
     '[{"type":"ping"}]',
     '{"type":"ping"}{"type":"ping"}',
     b'{"type":"ping","id":"\xff"}',
+    b'{"type":"publish","ticks":[{"type":"status","symbol":"A","status":"\xff"}]}',
     b"\x00\x01\x02\xfe\xff",
     b"\xed\xa0\x80",
     "\N{BYTE ORDER MARK}{}",

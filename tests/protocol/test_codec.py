@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from feed import codes
@@ -174,6 +174,11 @@ def test_a_field_of_the_wrong_kind_is_named_with_what_is_allowed(fields: str, te
     assert str(error).startswith(text)
 
 
+def test_a_publish_that_is_not_utf_8_is_refused() -> None:
+    for own in (b'"id":"\xff","ticks":[]', b'"ticks":[{"type":"status","symbol":"\xff"}]'):
+        assert refusal(b'{"type":"publish",%s}' % own).code == codes.BAD_JSON
+
+
 @pytest.mark.parametrize("own", ["1.5", "true", "[]", '"%s"' % ("x" * 65), "1e30"])
 def test_an_id_that_cannot_be_echoed_is_not(own: str) -> None:
     error = refusal(b'{"type":"ping","id":%s}' % own.encode())
@@ -194,6 +199,45 @@ def test_lines_are_new_ticks_or_say_what_is_wrong_with_them() -> None:
     assert [own.code for own in errors] == [
         *("bad_json", "bad_tick", "bad_json", "bad_json", "bad_tick", "bad_tick"),
     ]
+
+
+TRADE = b'{"type":"trade","symbol":"A","price":1}'
+OPEN = b'{"type":"status","symbol":"A","status":"halted"'
+PIECES = [
+    TRADE,
+    OPEN,
+    b"}",
+    b',"reason":"',
+    b'"',
+    b'"x":[{',
+    b"]",
+    b"{",
+    b",",
+    b" ",
+    b"\r",
+    b"\xff",
+]
+
+
+def alone(line: bytes) -> object:
+    (read,) = read_lines([line])
+    return told(read)
+
+
+def told(read: object) -> object:
+    return (read.code, str(read)) if isinstance(read, TickError) else read
+
+
+@given(st.lists(st.sampled_from([*PIECES, b"\n", b"\n", b"\n"]), max_size=20).map(b"".join))
+@example(OPEN + b',"reason":"}\n{"}')
+@example(TRADE + b"," + TRADE)
+@example(TRADE + b"," + TRADE + b"\n" + OPEN + b',"reason":"}\n{"}')
+@example(TRADE + b"," + TRADE + b"\n" + OPEN + b',"x":[{}\n{}]}')
+@example(TRADE + TRADE + b"\n" + OPEN + b"\n}")
+@example(TRADE + b"\r\n" + OPEN + b',"reason":"\xff"}\n' + TRADE)
+def test_each_line_is_read_as_if_it_were_alone(text: bytes) -> None:
+    lines = [line for line in text.split(b"\n") if line.strip()]
+    assert [told(own) for own in read_lines(lines)] == [alone(line) for line in lines]
 
 
 @pytest.mark.parametrize("data", [b"", b"7", b'"x"', b"null", b"[", b"\xff"])

@@ -77,7 +77,15 @@ def test_a_foreign_page_may_not_and_a_change_is_a_post() -> None:
     assert all(own.get("code") != 4502 for own in messages(transport))
 
 
-BODIES = [b"", b"[]", b"{", b'{"action":"dance"}', b'{"action":1}', b"[" * 9999]
+BODIES = [
+    b"",
+    b"[]",
+    b"{",
+    b'{"action":"dance"}',
+    b'{"action":1}',
+    b"[" * 9999,
+    b'{"action":"\xff"}',
+]
 
 
 @pytest.mark.parametrize("body", BODIES)

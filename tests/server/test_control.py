@@ -118,6 +118,7 @@ def test_the_answer_waits_for_a_seek_and_a_step(monkeypatch: pytest.MonkeyPatch)
     ("body", "code", "text"),
     [
         (b"", "bad_json", "must be JSON"),
+        (b'{"action":1,"x":"\xff"}', "bad_json", "must be JSON"),
         (b"[]", "bad_message", "must be an object, was a list"),
         (b"{}", "bad_message", "action must be 'pause'"),
         (b'{"action":"dance"}', "bad_message", "was 'dance'"),
