@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feed.errors import TapeError
-from feed.tape.block import VALUE_COLUMNS
+from feed.tape.block import VALUE_COLUMNS, TickBlock
 from feed.tape.columns import Chunk, Column, Indexes, Mask, Numbers, texts_of, words_of
 from feed.tape.layout import REQUIRED, Layout
 from feed.tape.options import BadRows
@@ -79,6 +79,10 @@ class Findings:
         skipped.count += len(places)
         for place in places[: REASONS_KEPT - len(skipped.reasons)].tolist():
             skipped.reasons.append(str(self._error(path, first_row, place, remedy="")))
+
+    def good_of(self, block: TickBlock) -> TickBlock:
+        """Give the good rows of the chunk."""
+        return block.select(np.flatnonzero(~self.bad)) if self.bad.any() else block
 
     def _error(
         self,

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from feed.errors import TapeError
+from feed.symbols import symbol_ok
 from feed.tape.arrow import fields_of, to_array
 from feed.tape.block import Part, TickBlock
+from feed.tape.checks import Findings, Skipped
+from feed.tape.columns import Indexes, Words
 from feed.tape.merge import Lane, merge
 from feed.tape.options import TapeOptions
 from feed.tape.recording import KIND_OF, Segment, holes, segments_at
@@ -42,13 +44,11 @@ def find_recording(paths: Sequence[Path]) -> list[Segment]:
 class RecordedTape:
     """The segments of a recording; used as `feed.tape.reader.Tape` is."""
 
-    skipped_rows = 0
-    skipped_reasons: tuple[str, ...] = ()
-
     def __init__(self, segments: Sequence[Segment], options: TapeOptions) -> None:
         self._segments = segments
         self._options = options
         self._table = SymbolTable()
+        self._skipped = Skipped()
         self._warn()
 
     @property
@@ -68,23 +68,34 @@ class RecordedTape:
             return None
         return sum(segment.rows for segment in self._segments)
 
+    @property
+    def skipped_rows(self) -> int:
+        """How many bad rows the latest reading has left out so far."""
+        return self._skipped.count
+
+    @property
+    def skipped_reasons(self) -> tuple[str, ...]:
+        """Why, for the first few, each with file and row."""
+        return tuple(self._skipped.reasons)
+
     @cached_property
     def symbols(self) -> frozenset[str]:
         """Every symbol of it."""
         found: set[str] = set()
         for segment in self._segments:
             for batch in segment.batches(["symbol"]):
-                found.update(batch.column("symbol").unique().to_pylist())
-        return frozenset(found)
+                found.update(batch.column("symbol").unique().drop_null().to_pylist())
+        return frozenset(filter(symbol_ok, found))
 
     def blocks(self) -> Generator[TickBlock, None, None]:
         """Read the ticks from the beginning, within start and end if they are set.
 
         Raises:
-            TapeError: when a file cannot be read, or there is no tick at all.
+            TapeError: when a file cannot be read, has a bad row, or there is no tick at all.
         """
+        self._skipped = Skipped()
         some = False
-        for merged in merge([_lane(own, self._table) for own in self._segments]):
+        for merged in merge([self._lane(own, self._skipped) for own in self._segments]):
             block = _played(merged)
             low, high = block.cut(self._options.start_ns, self._options.end_ns)
             if low < high:
@@ -93,7 +104,27 @@ class RecordedTape:
             if high < len(block):
                 break
         if not some:
-            raise TapeError(self.files[0], "no tick in this recording, or none of that time")
+            raise TapeError(self.files[0], self._why_nothing())
+
+    def _lane(self, segment: Segment, skipped: Skipped) -> Lane:
+        return Lane(segment.first_place, lambda: self._read(segment, skipped))
+
+    def _read(self, segment: Segment, skipped: Skipped) -> Iterator[TickBlock]:
+        """Give a segment's ticks as blocks in order of `place`, which stands in for the time."""
+        first_row = 1
+        for batch in segment.batches():
+            findings = Findings(batch.num_rows)
+            codes = self._table.codes(_words(batch.column("symbol")), findings)
+            findings.settle(segment.path, first_row, self._options.bad_rows, skipped)
+            first_row += batch.num_rows
+            block = findings.good_of(_block(KIND_OF[segment.channel], batch, codes, self._table))
+            if len(block):
+                yield block
+
+    def _why_nothing(self) -> str:
+        if self._skipped.count:
+            return f"no good row in this recording: {self._skipped.reasons[0]}"
+        return "no tick in this recording, or none of that time"
 
     def _warn(self) -> None:
         """Tell what the recording lacks."""
@@ -105,26 +136,17 @@ class RecordedTape:
                 log.warning("%s: lacks %d ticks: %s", folder, hole.ticks, hole.reason)
 
 
-def _lane(segment: Segment, table: SymbolTable) -> Lane:
-    return Lane(segment.first_place, lambda: _blocks(segment, table))
+def _block(kind: type, batch: Any, codes: Indexes, table: SymbolTable) -> TickBlock:
+    fields = (name for name in fields_of(kind) if name not in ("symbol", "seq"))
+    columns = {name: to_array(name, batch.column(name)) for name in fields}
+    places = batch.column("place").to_numpy()
+    return TickBlock(places, (Part(kind, None, table.names, codes, columns),))
 
 
-def _blocks(segment: Segment, table: SymbolTable) -> Iterator[TickBlock]:
-    """Give a segment's ticks as blocks in order of `place`, which stands in for the time."""
-    kind = KIND_OF[segment.channel]
-    for batch in segment.batches():
-        codes = _codes(batch.column("symbol"), table)
-        fields = (name for name in fields_of(kind) if name not in ("symbol", "seq"))
-        columns = {name: to_array(name, batch.column(name)) for name in fields}
-        places = batch.column("place").to_numpy()
-        yield TickBlock(places, (Part(kind, None, table.names, codes, columns),))
-
-
-def _codes(column: Any, table: SymbolTable) -> NDArray[np.int32]:
-    words = column.dictionary_encode()
-    known = np.array([table.code(name) for name in words.dictionary.to_pylist()], np.int32)
-    codes: NDArray[np.int32] = known[words.indices.to_numpy()]
-    return codes
+def _words(column: Any) -> Words:
+    found = column.dictionary_encode()
+    names = np.array(found.dictionary.to_pylist(), dtype=object)
+    return Words(found.indices.fill_null(-1).to_numpy(), names)
 
 
 def _played(block: TickBlock) -> TickBlock:

@@ -13,7 +13,7 @@ from feed.errors import TapeError
 from feed.symbols import SYMBOL_GRAMMAR, symbol_ok
 from feed.tape.block import Part, TickBlock, Times
 from feed.tape.checks import Findings, Skipped, check_values, shown
-from feed.tape.columns import Chunk, Column, Indexes, Mask, Texts, texts_of, words_of
+from feed.tape.columns import Chunk, Column, Indexes, Mask, Texts, Words, texts_of, words_of
 from feed.tape.intervals import infer_interval
 from feed.tape.layout import KIND_OF, Layout
 from feed.tape.options import TapeOptions
@@ -62,6 +62,13 @@ class SymbolTable:
             code = self._codes[name] = len(self._codes)
         return code
 
+    def codes(self, words: Words, findings: Findings) -> Indexes:
+        """Give the code of each cell; what is no symbol is a finding."""
+        known = [*(self.code(name) for name in words.names), -1]
+        codes: Indexes = np.array(known, np.int32)[words.codes]
+        findings.add(codes < 0, lambda row: _bad_symbol(words.cell(row)))
+        return codes
+
 
 class RowReader:
     """Reads one file from its start to its end."""
@@ -97,7 +104,7 @@ class RowReader:
         if not grouped:
             self._check_forward(times, findings)
         findings.settle(self._file.path, chunk.first_row, self._options.bad_rows, skipped)
-        block = _keep(TickBlock(times, parts), ~findings.bad if findings.bad.any() else None)
+        block = findings.good_of(TickBlock(times, parts))
         if len(block) and self._layout.kind is Bar:
             block = self._with_interval(_sorted(block) if grouped else block)
         return block
@@ -112,11 +119,7 @@ class RowReader:
         if self._layout.symbol is None:
             assert self._options.symbol is not None
             return np.full(chunk.rows, self._symbols.code(self._options.symbol), np.int32)
-        words = words_of(chunk.columns[self._layout.symbol])
-        known = [*(self._symbols.code(name) for name in words.names), -1]
-        codes = np.array(known, np.int32)[words.codes]
-        findings.add(codes < 0, lambda row: _bad_symbol(words.cell(row)))
-        return codes
+        return self._symbols.codes(words_of(chunk.columns[self._layout.symbol]), findings)
 
     def _read_parts(self, chunk: Chunk, codes: Indexes, findings: Findings) -> tuple[Part, ...]:
         if self._layout.kind is not None:
@@ -212,10 +215,6 @@ def _is_grouped(times: Times, codes: Indexes, bad: Mask) -> bool:
     back = np.flatnonzero(times[1:] < times[:-1]) + 1
     grouped = len(changes) + 1 == len(np.unique(codes)) and bool(np.isin(back, changes).all())
     return grouped and len(back) > 0
-
-
-def _keep(block: TickBlock, good: Mask | None) -> TickBlock:
-    return block if good is None else block.select(np.flatnonzero(good))
 
 
 def _sorted(block: TickBlock) -> TickBlock:

@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from feed.errors import TapeError
 from feed.tape.options import TapeOptions
@@ -82,6 +84,41 @@ def test_what_it_holds_is_known_beforehand(tmp_path: Path) -> None:
     assert (tape.symbols, tape.rows, tape.has_bars) == (frozenset("AB"), 7, True)
     assert len(tape.files) == 4
     assert open_tape([tmp_path], TapeOptions(start_ns=5)).rows is None
+
+
+def with_symbols(folder: Path, *names: str | None) -> Path:
+    """Record as many quotes, and give the segment its symbols."""
+    (path,) = recorded(folder, [Quote("Q", 1, 5, 1.0, 1, 2.0, 1, BEGAN)] * len(names)).rglob("*.p*")
+    table = parquet.read_table(path)
+    at = table.column_names.index("symbol")
+    parquet.write_table(table.set_column(at, "symbol", pa.array(names, pa.string())), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("not a symbol", "was 'not a symbol'"), (None, "symbol is missing")]
+)
+def test_what_is_no_symbol_is_a_bad_row(name: str | None, told: str, tmp_path: Path) -> None:
+    path = with_symbols(tmp_path, "A", name, "B")
+    with pytest.raises(TapeError, match=told) as caught:
+        played(tmp_path)
+    assert (caught.value.path, caught.value.row) == (path, 2)
+    tape = open_tape([tmp_path], TapeOptions(bad_rows="skip"))
+    for _ in range(2):
+        ticks = [tick for block in tape.blocks() for tick in block.ticks(0, len(block))]
+        assert [own.symbol for own in ticks] == ["A", "B"]
+        assert tape.skipped_rows == 1
+        assert told in str(tape.skipped_reasons)
+    assert tape.symbols == frozenset("AB")
+
+
+def test_a_recording_without_a_good_row_says_why(tmp_path: Path) -> None:
+    path = with_symbols(tmp_path, "not a symbol")
+    tape = open_tape([tmp_path], TapeOptions(bad_rows="skip"))
+    assert tape.symbols == frozenset()
+    with pytest.raises(TapeError, match=r"no good row in this recording: .*not a symbol") as caught:
+        list(tape.blocks())
+    assert caught.value.path == path
 
 
 def test_one_channel_of_it_can_be_played_alone(tmp_path: Path) -> None:
