@@ -42,17 +42,20 @@ class Controls:
         self.seekable = seekable
         self._wake: Callable[[], None] = _nothing
         self._restart: Callable[[], None] = _nothing
+        self._arrived = True
         self._sought = asyncio.Event()
         self._done = asyncio.Event()
 
     def pause(self) -> None:
         """Publish nothing more."""
         self.paused, self.steps = True, 0
+        self._settle()
         self._wake()
 
     def resume(self) -> None:
         """Go on where it was paused."""
         self.paused, self.steps = False, 0
+        self._settle()
         self._wake()
 
     def play_at(self, speed: float) -> None:
@@ -75,7 +78,7 @@ class Controls:
     def seek(self, ts_event: int) -> None:
         """Go on from the first tick at or after a time, be it ahead or behind."""
         self.target_ns = ts_event
-        self.steps = 0
+        self.steps, self._arrived = 0, False
         self._sought.set()
         self._done.clear()
         self._wake()
@@ -85,7 +88,7 @@ class Controls:
         await self._sought.wait()
 
     async def done(self) -> None:
-        """Wait until the last seek or step is done."""
+        """Wait until seeks and steps are done, or no steps will come."""
         await self._done.wait()
 
     def on_arrival(self, restart: Callable[[], None]) -> None:
@@ -107,18 +110,22 @@ class Controls:
     def arrive(self) -> None:
         """Tell that the next burst is from the position sought."""
         self._restart()
-        if self.target_ns is None:
-            self._done.set()
+        self._arrived = self.target_ns is None
+        self._settle()
 
     def stepped(self, count: int) -> None:
         """Tell that so many of the steps are done."""
         self.steps = max(0, self.steps - count)
-        if not self.steps:
-            self._done.set()
+        self._settle()
 
     def end(self) -> None:
         """Tell that there is nothing left to play."""
-        self.stepped(self.steps)
+        self.steps, self._arrived = 0, self.target_ns is None
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._arrived and not self.steps:
+            self._done.set()
 
 
 def _nothing() -> None:

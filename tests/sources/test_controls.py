@@ -189,6 +189,39 @@ def test_after_the_end_it_can_be_sought_back_and_run_again() -> None:
     assert show.restarts == [10]
 
 
+@pytest.mark.parametrize("cancel", [Controls.pause, Controls.resume])
+def test_who_waits_for_steps_is_told_when_they_will_not_come(
+    cancel: Callable[[Controls], None],
+) -> None:
+    async def main() -> None:
+        controls = Controls(1.0, seekable=True)
+        controls.step(5)
+        waiting = asyncio.create_task(controls.done())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        cancel(controls)
+        await asyncio.wait_for(waiting, 5)
+
+    asyncio.run(main())
+
+
+def test_a_seek_is_done_when_it_has_arrived_and_the_steps_after_it_are_too() -> None:
+    async def main() -> None:
+        controls = Controls(1.0, seekable=True)
+        controls.seek(5)
+        controls.step(2)
+        controls.resume()
+        controls.step(3)
+        waiting = asyncio.create_task(controls.done())
+        for go_on in (controls.take_target, controls.arrive, lambda: controls.stepped(3)):
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            go_on()
+        await asyncio.wait_for(waiting, 5)
+
+    asyncio.run(main())
+
+
 def test_steps_beyond_the_end_are_done() -> None:
     show = Show({8: lambda controls: controls.step(5)})
 
