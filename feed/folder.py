@@ -12,7 +12,7 @@ def lock(folder: Path, name: str, refusal: Callable[[Path, str], Exception], tak
     """Have a folder to oneself, made if it is not there, until the descriptor given is closed.
 
     Args:
-        name: of the file in it that is locked.
+        name: of the file in it that is locked, which may be read and written.
         refusal: makes what is raised of the folder and the reason.
         taken: the reason where another process has it.
 

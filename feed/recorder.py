@@ -33,6 +33,7 @@ BATCH_TICKS: Final = 1_000
 long."""
 SEGMENT_BYTES: Final = 33_554_432
 DAY_NS: Final = 86_400_000_000_000
+PLACE_DIGITS: Final = 20
 TAKEN: Final = "is recorded into by another feed, give each its own"
 SPARE_BYTES: Final = 262_144
 """How much room there must be again before a recording that had stopped goes on."""
@@ -99,7 +100,7 @@ class Recorder:
         recording.recover(folder)
         self._queue: deque[tuple[str, list[Tick]]] = deque()
         self._taken = self._settled = 0
-        self._place = time.time_ns()
+        self._place = max(time.time_ns(), _next_place(self._lock))
         self._segments: dict[str, _Current] = {}
         self._hole: Hole | None = None
         self._counting = threading.Lock()
@@ -149,6 +150,7 @@ class Recorder:
     # On the writing thread
 
     def _write(self, bursts: deque[tuple[str, list[Tick]]]) -> None:
+        _keep_place(self._lock, self._place + sum(len(ticks) for _, ticks in bursts))
         for epoch, ticks in _merged(bursts):
             self._write_burst(epoch, ticks)
             self._settled += len(ticks)
@@ -264,6 +266,21 @@ class Recorder:
         except OSError:
             return False
         return found.f_bavail * found.f_frsize >= SPARE_BYTES
+
+
+def _next_place(lock: int) -> int:
+    """Give where the places of the recorder before begin to be free; 0 if there was none."""
+    found = os.pread(lock, PLACE_DIGITS, 0)
+    return int(found) if found.isdigit() else 0
+
+
+def _keep_place(lock: int, place: int) -> None:
+    """Note in the locked file where places are free, whatever the clock says to the next recorder.
+
+    It is noted before any of those below are written, as the process may be killed meanwhile.
+    """
+    with suppress(OSError):  # then the disk takes no ticks either
+        os.pwrite(lock, b"%0*d" % (PLACE_DIGITS, place), 0)
 
 
 def _merged(bursts: deque[tuple[str, list[Tick]]]) -> Iterator[tuple[str, list[Tick]]]:

@@ -331,6 +331,32 @@ def test_places_go_on_from_one_recorder_to_the_next(tmp_path: Path) -> None:
     assert places == sorted(set(places))
 
 
+def test_a_clock_that_was_set_back_between_recorders_turns_nothing_around(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def record(first: int, now_ns: int, *, killed: bool) -> None:
+        monkeypatch.setattr("time.time_ns", lambda: now_ns)
+        own = Recorder(tmp_path, lambda: f"e{first}")
+        for seq in (first, first + 1):
+            own.append(burst(seq, 1, now_ns))
+            await own.flush()
+        if killed:
+            os.close(own._lock)
+        else:
+            await own.close()
+
+    for number in range(4):
+        asyncio.run(record(1 + 2 * number, NOON - number * 1_000_000, killed=number == 1))
+    rows = [
+        row
+        for segment in segments_under(tmp_path)
+        for batch in segment.batches()
+        for row in batch.select(["place", "seq"]).to_pylist()
+    ]
+    assert [row["seq"] for row in sorted(rows, key=lambda row: row["place"])] == [*range(1, 9)]
+    assert len({row["place"] for row in rows}) == 8
+
+
 def test_a_flush_that_is_cancelled_is_carried_out(tmp_path: Path) -> None:
     async def record() -> None:
         async with recording(tmp_path) as own:
