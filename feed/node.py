@@ -119,6 +119,7 @@ class Node:
             self._schedule,
             journal_ticks_per_stream=settings.journal_ticks_per_stream,
             journal_limit_bytes=settings.journal_limit_bytes,
+            soon=lambda call: asyncio.get_running_loop().call_soon(call),
         )
         self._settings = settings
         self._gate = gate_of(settings)

@@ -166,6 +166,18 @@ def test_ticks_of_a_source_enter_the_hub_numbered_and_with_their_bars(tape: Path
     assert (bar.interval, bar.trades) == ("1s", 1)
 
 
+def test_tidying_waits_for_no_flush_and_is_none(tape: Path) -> None:
+    node, calls = Node(settings(replay=(str(tape),), flush_interval_ms=60_000)), list[str]()
+
+    async def main() -> None:
+        node.hub.soon(lambda: calls.append("tidied"))
+        assert not calls
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert (calls, sum(node.hub.metrics.flush.counts)) == (["tidied"], 0)
+
+
 async def ends() -> None:
     return
 

@@ -27,14 +27,17 @@ from feed.ticks import CHANNELS, Tick
 MUCH_TICKS: Final = 1_000
 """Owed to a cohort: in one send with what may still come, it would be more than a socket takes."""
 
+Call = Callable[[Callable[[], None]], object]
+
 
 class Hub:
     """Index, last values and fan-out of one node.
 
     Args:
-        schedule: calls a function once, soon: when the loop comes round, or an interval later.
+        schedule: calls a flush once, soon: when the loop comes round, or an interval later.
         journal_ticks_per_stream: how many recent ticks each stream keeps for resumes.
         journal_limit_bytes: how much all of them may take.
+        soon: calls once what is no flush, when the loop comes round; `schedule` by default.
 
     Attributes:
         index: who is subscribed to what.
@@ -45,13 +48,15 @@ class Hub:
 
     def __init__(
         self,
-        schedule: Callable[[Callable[[], None]], None],
+        schedule: Call,
         *,
         journal_ticks_per_stream: int = 4096,
         journal_limit_bytes: int = 67_108_864,
+        soon: Call | None = None,
     ) -> None:
+        self.soon = soon or schedule
         self.journal = Journal(journal_ticks_per_stream, journal_limit_bytes)
-        self.index = Index(self.journal.open, schedule)
+        self.index = Index(self.journal.open, self.soon)
         self.last_values = LastValues(self.index)
         self.metrics = Metrics()
         self._schedule = schedule

@@ -40,7 +40,7 @@ class Index:
     def __init__(
         self,
         opened: Callable[[Stream], None] = lambda stream: None,
-        soon: Callable[[Callable[[], None]], None] = lambda call: call(),
+        soon: Callable[[Callable[[], None]], object] = lambda call: call(),
     ) -> None:
         self.woken: Callable[[Interval], None] = lambda interval: None
         self._opened = opened

@@ -40,7 +40,7 @@ class LateHub(Hub):
     """
 
     def __init__(self, live: Hub, delay_s: int, missing: Told) -> None:
-        super().__init__(lambda flush: flush(), journal_ticks_per_stream=0)
+        super().__init__(lambda flush: flush(), journal_ticks_per_stream=0, soon=live.soon)
         self.journal = LateJournal(live)
         self._live = live
         self._delay_ns = delay_s * NS

@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from feed.hub.hub import MUCH_TICKS, Hub
+from feed.hub.index import TIDY_STREAMS
+from feed.hub.late import LateHub
 from feed.hub.steps import Pace, finish
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.hub.tickerplant import Tickerplant
@@ -113,6 +115,21 @@ def test_a_cohort_that_was_flushed_by_itself_meanwhile_is_sent_each_tick_once() 
     transport.room = 1 << 40
     session.delivery.drain()
     assert [own["seq"] for own in messages(transport)] == [1, 2, 3]
+
+
+def test_letting_go_of_streams_is_no_flush() -> None:
+    scheduled, soon = list[Callable[[], None]](), list[Callable[[], None]]()
+    live = Hub(scheduled.append, soon=soon.append)
+    for hub in (live, LateHub(live, 5, lambda *missing: None)):
+        for number in range(TIDY_STREAMS + 1):
+            hub.index.begin("quotes", f"S{number}")
+        wish = Subscriptions({Subscription("quotes", "*"): Terms("all")})
+        with hub.index.held(wish, batched=False) as cohort:
+            finish(hub.index.fill(cohort, Pace()))
+        assert len(cohort.streams) == 1
+        soon.pop()()
+        assert not cohort.streams
+    assert scheduled == soon == []
 
 
 def test_whoever_holds_the_flush_back_makes_it() -> None:
