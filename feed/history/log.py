@@ -40,7 +40,7 @@ class Page:
     next: Position | None
 
 
-class Log:
+class History:
     """Reads the streams of a hub.
 
     Args:

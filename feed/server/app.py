@@ -14,7 +14,7 @@ from tornado.web import Application, OutputTransform, RequestHandler
 
 from feed.errors import ListenError
 from feed.history.archive import Archive
-from feed.history.log import Log
+from feed.history.log import History
 from feed.logs import ACCESS
 from feed.metrics import Metrics
 from feed.recorder import Recorder
@@ -98,7 +98,7 @@ def application(
     observed = {"registry": registry, "exposition": Exposition(registry, sources, recorder)}
     metrics = registry.hub.metrics
     archive = Archive(recorder.folder, recorder.flush) if recorder else None
-    history = Log(registry.hub, lambda: registry.epoch, registry.clock, archive)
+    history = History(registry.hub, lambda: registry.epoch, registry.clock, archive)
 
     def log_request(handler: RequestHandler) -> None:
         """Count a finished request, and write one line if that is wanted."""

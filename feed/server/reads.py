@@ -19,7 +19,7 @@ from tornado.iostream import StreamClosedError
 
 from feed import codes
 from feed.errors import MissingExtraError
-from feed.history.log import Log, Page
+from feed.history.log import History, Page
 from feed.history.want import Want, read_position
 from feed.hub.hub import Hub
 from feed.hub.steps import STEP
@@ -65,10 +65,10 @@ class SymbolsHandler(ApiHandler):
         "next": rest.symbol,
     }
 
-    def initialize(self, registry: Registry, log: Log) -> None:  # type: ignore[override]
+    def initialize(self, registry: Registry, history: History) -> None:  # type: ignore[override]
         """Take what the application was built with."""
         super().initialize(registry)
-        self._history = log
+        self._history = history
 
     async def get(self) -> None:
         """Give the names in order, from `next` on."""
@@ -103,10 +103,10 @@ class SnapshotHandler(ApiHandler):
 
     parameters: Mapping[str, Parse] = {"symbols": str}
 
-    def initialize(self, registry: Registry, log: Log) -> None:  # type: ignore[override]
+    def initialize(self, registry: Registry, history: History) -> None:  # type: ignore[override]
         """Take what the application was built with."""
         super().initialize(registry)
-        self._history = log
+        self._history = history
 
     async def get(self) -> None:
         """Give one snapshot for each symbol, and say which are none."""
@@ -159,10 +159,10 @@ class LogHandler(ApiHandler):
     }
     slots = Slots(READERS, READERS_EACH)
 
-    def initialize(self, registry: Registry, log: Log) -> None:  # type: ignore[override]
+    def initialize(self, registry: Registry, history: History) -> None:  # type: ignore[override]
         """Take what the application was built with."""
         super().initialize(registry)
-        self._history = log
+        self._history = history
 
     async def answer(self, channel: str, symbol: str, interval: str | None = None) -> None:
         """Find the page and send it in the format that is asked for."""
@@ -267,9 +267,9 @@ class DocumentHandler(ApiHandler):
         self.finish((files("feed.server") / "openapi.json").read_bytes())
 
 
-def routes(registry: Registry, log: Log) -> list[tuple[str, Any, dict[str, object]]]:
+def routes(registry: Registry, history: History) -> list[tuple[str, Any, dict[str, object]]]:
     """Give the addresses of the API."""
-    shared: dict[str, object] = {"registry": registry, "log": log}
+    shared: dict[str, object] = {"registry": registry, "history": history}
     return [
         (r"/v1/openapi\.json", DocumentHandler, {"registry": registry}),
         (r"/v1/symbols", SymbolsHandler, shared),

@@ -17,7 +17,7 @@ from feed.protocol.frames import text_frame
 from feed.protocol.messages import Resumed, Skipped, SkipReason
 
 
-class Log(NamedTuple):
+class Past(NamedTuple):
     """Where a session reads from.
 
     Attributes:
@@ -43,9 +43,9 @@ class CatchUp:
 
     __slots__ = (
         "_batched",
-        "_log",
         "_newest",
         "_own_since",
+        "_past",
         "_positions",
         "_resumes",
         "_snapshots",
@@ -54,14 +54,14 @@ class CatchUp:
 
     def __init__(
         self,
-        log: Log,
+        past: Past,
         *,
         batched: bool,
         positions: dict[Stream, int],
         own_since: Callable[[Stream], int | None] = lambda stream: None,
     ) -> None:
         self.conflated_ticks = 0
-        self._log = log
+        self._past = past
         self._batched = batched
         self._positions = positions
         self._own_since = own_since
@@ -129,7 +129,7 @@ class CatchUp:
             return []
         stream = next(iter(self._resumes))
         first, at = self._resumes.pop(stream)
-        payloads = self._log.since(stream, at, BATCH_TICKS)
+        payloads = self._past.since(stream, at, BATCH_TICKS)
         if payloads is None:
             return self._lost(stream, max(first, at))
         frames = list(tick_frames(payloads, batched=self._batched))
@@ -145,14 +145,14 @@ class CatchUp:
     def _lost(self, stream: Stream, first: int) -> list[bytes]:
         """Say what the journal no longer has; the snapshot is where the stream goes on."""
         told = Resumed(stream.channel, stream.symbol, first, stream.seq, complete=False)
-        snapshot = self._log.snapshot(stream.symbol, (stream.channel,))
+        snapshot = self._past.snapshot(stream.symbol, (stream.channel,))
         return [text_frame(encode(told)), snapshot]
 
     def _snapshot(self) -> list[bytes]:
         if not self._snapshots:
             return []
         symbol = next(iter(self._snapshots))
-        return [self._log.snapshot(symbol, self._snapshots.pop(symbol))]
+        return [self._past.snapshot(symbol, self._snapshots.pop(symbol))]
 
     def _newest_state(self) -> list[bytes]:
         """Take the newest ticks of a batch of streams; the notices come before the ticks."""

@@ -12,7 +12,7 @@ from feed.hub.cohort import Cohort, Member
 from feed.hub.hub import Hub
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import NOTHING, Subscriptions
-from feed.sessions.catchup import CatchUp, Log
+from feed.sessions.catchup import CatchUp, Past
 from feed.sessions.limits import Limits
 from feed.sessions.outbox import Account, Outbox
 from feed.sessions.own import OwnTicks
@@ -114,7 +114,7 @@ class Subscriber:
     def new_outbox(self) -> Outbox:
         """Give an outbox in which nothing is owed yet."""
         catch_up = CatchUp(
-            Log(self.snapshot, self.hub.journal.payloads),
+            Past(self.snapshot, self.hub.journal.payloads),
             batched=self.batched,
             positions=self.positions,
             own_since=self._own_since,

@@ -30,7 +30,7 @@ AHEAD_NS: Final = 600_000_000_000
 SILENT_S: Final = 30.0
 """After so long without a tick of any publisher, the source counts as paused."""
 
-CHANNEL_OF: Final[dict[type, str]] = {
+CHANNEL_OF_NEW: Final[dict[type, str]] = {
     NewQuote: "quotes",
     NewTrade: "trades",
     NewBar: "bars",
@@ -66,7 +66,7 @@ class Receipt(NamedTuple):
     burst: list[Tick]
 
 
-class Door:
+class Way:
     """One publisher's way in.
 
     Attributes:
@@ -76,7 +76,7 @@ class Door:
     def __init__(self, publisher: Publisher, through: Through) -> None:
         self.publisher = publisher
         self.through = through
-        self.admitted: dict[type, set[str]] = {kind: set() for kind in CHANNEL_OF}
+        self.admitted: dict[type, set[str]] = {kind: set() for kind in CHANNEL_OF_NEW}
 
 
 class Ingest:
@@ -109,7 +109,7 @@ class Ingest:
         self._allow_crossed = allow_crossed
         self._symbols_limit = symbols_limit
         self._symbols: set[str] = set()
-        self._doors: dict[str, Door] = {}
+        self._ways: dict[str, Way] = {}
         self._ts_event: int | None = None
         self._ticks = 0
         self._last_s = -SILENT_S
@@ -134,28 +134,28 @@ class Ingest:
 
     def publish(self, publisher: Publisher, offered: Iterable[Any]) -> Receipt:
         """Take the good ones among ticks offered: NewTicks, and TickErrors in place of others."""
-        door = self._door(publisher)
+        way = self._way(publisher)
         now_ns = self._clock.now_ns()
         ticks: list[Tick] = []
         rejected: list[BadTick] = []
         for index, new in enumerate(offered):
             try:
-                ticks.append(self._taken(new, door, now_ns))
+                ticks.append(self._taken(new, way, now_ns))
             except TickError as error:
                 rejected.append(BadTick(index, error.symbol, error.code, str(error)))
-        burst = door.through(ticks) if ticks else []
+        burst = way.through(ticks) if ticks else []
         self._count(ticks)
         seqs: list[int | None] = [tick.seq for tick in ticks]
         for bad in rejected:
             seqs.insert(bad.index, None)
         return Receipt(ticks, seqs, rejected, burst)
 
-    def _taken(self, new: Any, door: Door, now_ns: int) -> Tick:
+    def _taken(self, new: Any, way: Way, now_ns: int) -> Tick:
         if isinstance(new, TickError):
             raise new
         kind = new.__class__
-        if new.symbol not in door.admitted[kind]:
-            self._admit(new, door)
+        if new.symbol not in way.admitted[kind]:
+            self._admit(new, way)
         ts_event = now_ns if new.ts_event is None else new.ts_event
         if ts_event != now_ns and not EARLIEST_NS <= ts_event <= now_ns + AHEAD_NS:
             raise _bad(
@@ -171,14 +171,14 @@ class Ingest:
             return Trade(new.symbol, 0, ts_event, new.price, new.size, 0)
         return _bar(new, ts_event) if kind is NewBar else _status(new, ts_event)
 
-    def _admit(self, new: AnyNewTick, door: Door) -> None:
+    def _admit(self, new: AnyNewTick, way: Way) -> None:
         """Check what need be checked once for each symbol of a publisher."""
-        symbol, channel = new.symbol, CHANNEL_OF[new.__class__]
+        symbol, channel = new.symbol, CHANNEL_OF_NEW[new.__class__]
         if not symbol_ok(symbol):
             text = f"symbol must be {SYMBOL_GRAMMAR}, was {describe(symbol)}"
             raise TickError(codes.BAD_SYMBOL, text, symbol)
-        if not door.publisher.may_publish(channel, symbol):
-            text = f"{door.publisher.name} may not publish {channel} of {symbol}"
+        if not way.publisher.may_publish(channel, symbol):
+            text = f"{way.publisher.name} may not publish {channel} of {symbol}"
             raise TickError(codes.NOT_ENTITLED, text, symbol)
         if symbol not in self._symbols:
             if len(self._symbols) >= self._symbols_limit:
@@ -187,15 +187,15 @@ class Ingest:
                 )
                 raise TickError(codes.LIMIT_EXCEEDED, text, symbol)
             self._symbols.add(symbol)
-        door.admitted[new.__class__].add(symbol)
+        way.admitted[new.__class__].add(symbol)
 
-    def _door(self, publisher: Publisher) -> Door:
-        """Give a publisher's door; one whose entitlements changed is checked anew."""
-        door = self._doors.get(publisher.name)
-        if door is None or door.publisher != publisher:
-            through = door.through if door else self._open_through()
-            door = self._doors[publisher.name] = Door(publisher, through)
-        return door
+    def _way(self, publisher: Publisher) -> Way:
+        """Give a publisher's way; one whose entitlements changed is checked anew."""
+        way = self._ways.get(publisher.name)
+        if way is None or way.publisher != publisher:
+            through = way.through if way else self._open_through()
+            way = self._ways[publisher.name] = Way(publisher, through)
+        return way
 
     def _count(self, ticks: list[Tick]) -> None:
         if ticks:

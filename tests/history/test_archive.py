@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from feed.history import log
 from feed.history.archive import Archive
-from feed.history.log import Log, Page
+from feed.history.log import History, Page
 from feed.history.want import Position, Want
 from feed.recorder import Recorder
 from feed.ticks import Tick
@@ -56,7 +56,7 @@ class Recorded:
             await recorder.flush()
 
         archive = Archive(self.folder, flush)
-        history = Log(world.hub, lambda: world.tickerplant.epoch, world.clock, archive)
+        history = History(world.hub, lambda: world.tickerplant.epoch, world.clock, archive)
         pages = [await history.page(Want("trades", "A", limit, **fields))]
         while (after := pages[-1].next) is not None:
             pages.append(await history.page(Want("trades", "A", limit, first=after)))
@@ -133,7 +133,7 @@ def test_what_the_journal_drops_while_it_is_read_comes_from_the_recording(
             recorder.append(ticks)
 
         publish(20)
-        history = Log(
+        history = History(
             world.hub,
             lambda: world.tickerplant.epoch,
             world.clock,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.history import log
-from feed.history.log import Log, Page, walk
+from feed.history.log import History, Page, walk
 from feed.history.want import Position, Want
 from tests.fakes import World, trade
 
@@ -29,8 +29,8 @@ def page(world: World, limit: int = 10, **fields: Any) -> Page:
     return asyncio.run(log_of(world).page(Want("trades", "A", limit, **fields)))
 
 
-def log_of(world: World) -> Log:
-    return Log(world.hub, lambda: world.tickerplant.epoch, world.clock)
+def log_of(world: World) -> History:
+    return History(world.hub, lambda: world.tickerplant.epoch, world.clock)
 
 
 def seqs(found: Page) -> list[int]:

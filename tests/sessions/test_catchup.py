@@ -6,7 +6,7 @@ from feed.hub.stream import Stream
 from feed.protocol.codec import encode, encode_ticks
 from feed.protocol.frames import text_frame
 from feed.protocol.messages import Snapshot
-from feed.sessions.catchup import CatchUp, Log, within
+from feed.sessions.catchup import CatchUp, Past, within
 from feed.ticks import Tick
 from tests.fakes import frames, quote
 
@@ -25,7 +25,7 @@ class Source:
             self.ticks.append(tick)
         self.positions: dict[Stream, int] = {}
         self.catch_up = CatchUp(
-            Log(self.snapshot, self.since), batched=False, positions=self.positions
+            Past(self.snapshot, self.since), batched=False, positions=self.positions
         )
 
     def snapshot(self, symbol: str, channels: tuple[str, ...]) -> bytes:

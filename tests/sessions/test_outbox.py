@@ -7,7 +7,7 @@ from feed.hub.subscriptions import Subscriptions
 from feed.protocol.codec import encode, encode_ticks
 from feed.protocol.frames import text_frame
 from feed.protocol.messages import Snapshot
-from feed.sessions.catchup import CatchUp, Log
+from feed.sessions.catchup import CatchUp, Past
 from feed.sessions.outbox import Account, Outbox
 from feed.ticks import Tick, Trade
 from tests.fakes import frames, quote, trade
@@ -18,10 +18,10 @@ class Owed:
 
     def __init__(self, watermark_bytes: int = 100_000) -> None:
         self.streams = {name: Stream(name, "A") for name in ("quotes", "trades")}
-        log = Log(self.snapshot, lambda stream, first_seq, count: None)
+        past = Past(self.snapshot, lambda stream, first_seq, count: None)
         self.outbox = Outbox(
             Account(False, watermark_bytes, lambda stream: not stream.is_event),
-            CatchUp(log, batched=False, positions={}),
+            CatchUp(past, batched=False, positions={}),
         )
 
     def stream_of(self, tick: Tick) -> Stream:
