@@ -150,7 +150,8 @@ class Recorder:
     # On the writing thread
 
     def _write(self, bursts: deque[tuple[str, list[Tick]]]) -> None:
-        _keep_place(self._lock, self._place + sum(len(ticks) for _, ticks in bursts))
+        if bursts:
+            _keep_place(self._lock, self._place + sum(len(ticks) for _, ticks in bursts))
         for epoch, ticks in _merged(bursts):
             self._write_burst(epoch, ticks)
             self._settled += len(ticks)

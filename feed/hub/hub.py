@@ -40,6 +40,7 @@ class Hub:
         soon: calls once what is no flush, when the loop comes round; `schedule` by default.
 
     Attributes:
+        soon: calls a function once, when others had their turn.
         index: who is subscribed to what.
         journal: the recent ticks of each stream.
         last_values: what a session that arrives now must be told.
