@@ -7,7 +7,7 @@ of it is read at the moment it goes out, and live ticks of such a stream need no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from feed.hub.pending import BATCH_TICKS, tick_frames
@@ -100,6 +100,16 @@ class CatchUp:
         if first is not None and seq < first:
             self._newest[stream] = seq
         return first is not None
+
+    def uncovered(self, firsts: Mapping[Stream, int]) -> Collection[Stream]:
+        """Give the streams that may not be accounted for, of ticks that are later than all of them.
+
+        To look at them all at once matters to a session that is far behind: by then it is owed the
+        newest tick of nearly every stream, burst after burst.
+        """
+        if firsts.keys() <= self._newest.keys():
+            return ()
+        return firsts.keys() - self._newest.keys()
 
     def forget(self, streams: set[Stream]) -> None:
         """Owe nothing more of some streams."""

@@ -206,9 +206,9 @@ class Outbox:
 
     def _owe_whole(self, segment: Segment) -> None:
         """Owe a segment by its streams, which are fewer than its ticks, where none is kept."""
-        kept = {
-            stream for stream, first in segment.firsts.items() if not self._leave(stream, first)
-        }
+        firsts = segment.firsts
+        fresh = self._catch_up.uncovered(firsts)
+        kept = {stream for stream in fresh if not self._leave(stream, firsts[stream])}
         if kept:
             self._owe(own for own in segment.whole if own.stream in kept)
 
