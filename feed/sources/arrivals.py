@@ -99,8 +99,13 @@ class Arrivals:
         return delays * self._count
 
     def _offspring(self, keys: Ints) -> Ints:
-        born = np.repeat(keys, self._random.poisson(BRANCHING, len(keys)))
-        born += self._delays(len(born))
+        """Draw what ticks cause: a Poisson number of all, each of a cause drawn at random.
+
+        The same law as a Poisson number of each, for a tenth of the draws.
+        """
+        count = self._random.poisson(BRANCHING * len(keys))
+        born = keys.take((self._random.random(count) * len(keys)).astype(np.int64))
+        born += self._delays(count)
         return born
 
     def _in_order(self, keys: Ints) -> tuple[Ints, Codes]:
