@@ -9,12 +9,11 @@ from feed.clock import Clock
 from feed.hub.hub import Hub
 from feed.hub.late import LateHub
 from feed.hub.stream import Stream
-from feed.protocol.codec import encode
-from feed.protocol.frames import text_frame
-from feed.protocol.messages import Skipped
+from feed.sessions.catchup import notice
 from feed.sessions.delivery import Delivery
 from feed.sessions.intervals import Intervals
 from feed.sessions.limits import Limits
+from feed.sessions.outbox import Entry
 from feed.sessions.snapshots import Snapshots
 
 
@@ -88,11 +87,15 @@ class Tiers:
 
 
 def _tell(hub: Hub, stream: Stream, first_seq: int, last_seq: int) -> None:
-    """Say what the journal could not hold so long to everybody who takes the stream."""
-    count = last_seq - first_seq + 1
-    notice = Skipped(stream.channel, stream.symbol, first_seq, last_seq, count, "journal")
-    frame = text_frame(encode(notice))
-    for cohort in (*stream.cohorts, *stream.latest):
+    """Say what the journal could not hold so long to everybody who takes the stream.
+
+    It takes its place among the ticks. At an interval it comes with the newest state, if at all.
+    """
+    payload = notice(stream, first_seq, last_seq, "journal")
+    told = Entry(stream, first_seq, payload, is_notice=True)
+    for cohort in list(stream.cohorts):
         hub.flush_cohort(cohort)
         for member in cohort.everybody():
-            cast(Delivery, member).send(frame)
+            cast(Delivery, member).put(told)
+    for interval in stream.asked:
+        interval.tell(stream)

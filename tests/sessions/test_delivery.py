@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -99,54 +100,52 @@ class Ledger:
         )
 
 
-actions = st.lists(
-    st.one_of(
-        st.tuples(
-            st.just("publish"),
-            st.lists(st.tuples(st.sampled_from(SYMBOLS), st.booleans()), min_size=1, max_size=60),
-        ),
-        st.tuples(
-            st.just("send"),
-            st.tuples(
-                st.lists(
-                    st.tuples(st.sampled_from(SYMBOLS), st.sampled_from(KINDS)),
-                    min_size=1,
-                    max_size=20,
-                ),
-                st.booleans(),
-            ),
-        ),
-        st.tuples(
-            st.just("subscribe"),
-            st.fixed_dictionaries(
-                {
-                    "symbols": st.lists(st.sampled_from(PATTERNS), max_size=3),
-                    "channels": st.lists(
-                        st.sampled_from(["quotes", "trades", "bars"]), min_size=1, unique=True
-                    ),
-                    "delivery": st.sampled_from(["adaptive", "all", "latest"]),
-                    "snapshot": st.booleans(),
-                }
-            ),
-        ),
-        st.tuples(
-            st.just("unsubscribe"),
-            st.fixed_dictionaries(
-                {
-                    "symbols": st.lists(st.sampled_from(PATTERNS), max_size=2),
-                    "channels": st.lists(
-                        st.sampled_from(["quotes", "trades", "bars"]), min_size=1, unique=True
-                    ),
-                }
-            ),
-        ),
-        st.tuples(st.just("restart"), st.sampled_from(["", "A", "ABBC"])),
-        st.tuples(st.just("room"), st.integers(0, 3000)),
-        st.tuples(st.just("reconnect"), st.sampled_from(["adaptive", "all"])),
-        st.tuples(st.sampled_from(["flush", "drain", "fire", "ping", "go on"]), st.none()),
+action = st.one_of(
+    st.tuples(
+        st.just("publish"),
+        st.lists(st.tuples(st.sampled_from(SYMBOLS), st.booleans()), min_size=1, max_size=60),
     ),
-    max_size=60,
+    st.tuples(
+        st.just("send"),
+        st.tuples(
+            st.lists(
+                st.tuples(st.sampled_from(SYMBOLS), st.sampled_from(KINDS)),
+                min_size=1,
+                max_size=20,
+            ),
+            st.booleans(),
+        ),
+    ),
+    st.tuples(
+        st.just("subscribe"),
+        st.fixed_dictionaries(
+            {
+                "symbols": st.lists(st.sampled_from(PATTERNS), max_size=3),
+                "channels": st.lists(
+                    st.sampled_from(["quotes", "trades", "bars"]), min_size=1, unique=True
+                ),
+                "delivery": st.sampled_from(["adaptive", "all", "latest"]),
+                "snapshot": st.booleans(),
+            }
+        ),
+    ),
+    st.tuples(
+        st.just("unsubscribe"),
+        st.fixed_dictionaries(
+            {
+                "symbols": st.lists(st.sampled_from(PATTERNS), max_size=2),
+                "channels": st.lists(
+                    st.sampled_from(["quotes", "trades", "bars"]), min_size=1, unique=True
+                ),
+            }
+        ),
+    ),
+    st.tuples(st.just("restart"), st.sampled_from(["", "A", "ABBC"])),
+    st.tuples(st.just("room"), st.integers(0, 3000)),
+    st.tuples(st.just("reconnect"), st.sampled_from(["adaptive", "all"])),
+    st.tuples(st.sampled_from(["flush", "drain", "fire", "ping", "go on"]), st.none()),
 )
+actions = st.lists(action, max_size=60)
 
 
 class EarlyConflation(Limits):
@@ -163,8 +162,14 @@ def finish(session: Session) -> None:
 class Run:
     """One session among neighbours with the same wishes, driven through a schedule."""
 
-    def __init__(self, *, batched: bool, limits: Limits) -> None:
-        self.world = World(limits=limits, journal_ticks_per_stream=40, anonymous=PUBLISHER)
+    def __init__(
+        self, *, batched: bool, limits: Limits, delay_s: int = 0, journal_ticks: int = 40
+    ) -> None:
+        publisher = replace(PUBLISHER, delay_s=delay_s)
+        self.world = World(
+            limits=limits, journal_ticks_per_stream=journal_ticks, anonymous=publisher
+        )
+        self.delay_s = delay_s
         self.batched = batched
         self.returning: dict[str, list[str]] = {}
         self.ledger = Ledger()
@@ -208,7 +213,7 @@ class Run:
 
         def noted(publisher: Principal, offered: list[Any]) -> Receipt:
             receipt = publish(publisher, offered)
-            if not echo:
+            if not echo and not self.delay_s:  # who is late gets them in their time
                 epoch = self.world.tickerplant.epoch
                 for tick in receipt.ticks:
                     self.ledger.own.add((epoch, CHANNEL_OF[type(tick)], tick.symbol, tick.seq))
@@ -234,6 +239,8 @@ class Run:
             case "restart":
                 self.world.restart(detail)
                 self.other.delivery.drain()  # its socket takes everything, and says so at once
+            case "pass":
+                self.let_pass(detail)
             case "room":
                 self.transport.room = detail
             case "flush":
@@ -251,8 +258,13 @@ class Run:
                     if own.busy:
                         own.go_on()
 
+    def let_pass(self, seconds: int) -> None:
+        self.world.clock.wall_ns += seconds * 1_000_000_000
+        self.world.registry.tiers.catch_up()
+
     def settle(self) -> None:
         self.transport.room = 1 << 40
+        self.let_pass(self.delay_s)
         finish(self.session)
         finish(self.other)
         self.world.hub.flush()
@@ -267,7 +279,7 @@ class Run:
 def check(run: Run, ledger: Ledger, transport: FakeTransport) -> None:
     for message in messages(transport):
         ledger.read(message)
-    index = run.world.hub.index
+    index = run.world.registry.tiers.of(run.delay_s).hub.index
     for (channel, symbol), position in ledger.position.items():
         stream = index.find(channel, symbol)
         assert position == (stream.seq if stream else 0), "ticks at the end are unaccounted for"
