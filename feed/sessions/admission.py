@@ -85,6 +85,8 @@ class Admission:
     def authenticate(self, session: Session, token: str, id: Id) -> None:
         """Let a session be the principal of a token from now on, or refresh its token.
 
+        The session is to hold itself to the entitlements of that.
+
         Raises:
             MessageError: that cannot be; a session that had no token before has ended with 4501.
         """
@@ -101,7 +103,6 @@ class Admission:
             raise MessageError(codes.OTHER_PRINCIPAL, text, id=id)
         self._become(session, principal)
         self._welcome(session, id)
-        session.reconsider(before)
 
     def patrol(self, sessions: Iterable[Session]) -> None:
         """Read keys anew where they have changed, and hold the sessions to them."""

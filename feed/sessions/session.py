@@ -193,7 +193,9 @@ class Session:
             case Ping(id):
                 self.send(Pong(self._context.clock.now_ns(), id=id))
             case Authenticate(token, id):
+                before = self.principal
                 self._context.admission.authenticate(self, token, id)
+                self._hold_to_principal(before)
 
     def _check_rate(self, command: AnyCommand) -> None:
         rate = self._context.limits.commands
@@ -217,19 +219,30 @@ class Session:
             self.close(CloseCode.BAD_MESSAGE, f"{self._mistakes} commands in a row were refused")
 
     def reconsider(self, before: Principal) -> None:
-        """Hold the subscriptions to the entitlements as they are now; tells what was lost.
+        """Hold the session to its entitlements as they are now; tells what was lost.
 
-        It begins when it is this session's turn, as many may have the same key.
+        It begins when it is this session's turn, as many may have the same key. What the session is
+        busy with was begun under those before, and is finished first.
         """
+        if self.busy and self.principal.delay_s != before.delay_s:
+            self._leave_hub()  # what is half done would have it served from there after all
+        else:
+            self._hold_to_principal(before)
+
+    def _hold_to_principal(self, before: Principal) -> None:
         if self._closing:
             return
         now, delay_s = self.principal, self.principal.delay_s
         tiers = self._context.tiers
         if delay_s != before.delay_s and not self.delivery.serve_from(tiers.of(delay_s)):
-            self.close_in_turn(CloseCode.DRAINING, "the delay of this session has changed")
-        elif now.rights != before.rights and len(self.subscriptions):
-            self._works = (*self._works, hold_to_rights(self))
+            self._leave_hub()
+        elif now.rights != before.rights and (len(self.subscriptions) or self.busy):
+            begun, waiting = self._works[:1], self._works[1:]
+            self._works = (*begun, hold_to_rights(self), *waiting)
             self.delivery.want_turn()
+
+    def _leave_hub(self) -> None:
+        self.close_in_turn(CloseCode.DRAINING, "the delay of this session has changed")
 
     def settle(self, move: Move, id: Id, rejected: list[Rejection]) -> None:
         """Acknowledge a move that was made, and owe what it brought."""

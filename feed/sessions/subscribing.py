@@ -28,6 +28,7 @@ def subscribe(session: Session, command: Subscribe, context: Context) -> Steps:
         MessageError: the command is refused as a whole, and changes nothing.
     """
     pace = Pace()
+    principal = session.principal  # as it was to begin with; if it changes, that is held to next
     channels = read_channels(command.channels, command.id)
     _check_length(command, context.limits)
     asked: list[Subscription] = []
@@ -35,16 +36,16 @@ def subscribe(session: Session, command: Subscribe, context: Context) -> Steps:
     for part in _parts(list(dict.fromkeys(command.symbols))):
         if asked or rejected:
             yield
-        more, refused = read_subscriptions(part, channels, context.universe, session.principal)
+        more, refused = read_subscriptions(part, channels, context.universe, principal)
         asked += more
         rejected += refused
     before = session.subscriptions
     limits = context.limits
-    most = session.principal.subscription_limit or limits.subscriptions
+    most = principal.subscription_limit or limits.subscriptions
     _check_number(command, before, asked, most, limits.wildcards)
     _check_intervals(command, before, limits.intervals)
     terms = Terms(command.delivery, command.interval_ms if command.delivery == "latest" else 0)
-    allowed = before.under(session.principal.rights)
+    allowed = before.under(principal.rights)
     after = yield from _changed(allowed, asked, terms)
     move = Move(before, after, asked, snapshot=command.snapshot, resume=command.resume)
     yield from move.make(session.delivery, pace)
@@ -73,9 +74,12 @@ def unsubscribe(session: Session, command: Unsubscribe, context: Context) -> Ste
 
 
 def hold_to_rights(session: Session) -> Steps:
-    """Deliver no more than the principal may have now, and tell what was lost."""
+    """Deliver no more than the principal may have now, and tell what was lost, if anything is."""
     before = session.subscriptions
-    move = Move(before, before.under(session.principal.rights))
+    after = before.under(session.principal.rights)
+    if after is before or not len(before):
+        return
+    move = Move(before, after)
     yield from move.make(session.delivery, Pace())
     lost = sorted({own.symbol for own in move.ended})
     session.settle(move, None, [not_entitled(symbol, session.principal) for symbol in lost])

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import orjson
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feed.errors import AuthenticationError
+from feed.hub.steps import STEP
 from feed.sessions.auth import Authority, Mode
 from feed.sessions.entitlements import ANONYMOUS, Principal
 from feed.sessions.limits import Limits
@@ -231,6 +233,51 @@ def test_symbols_taken_away_and_given_are_told_and_served_at_once() -> None:
     assert [(own["symbol"], own["seq"]) for own in told] == [("B", 2)]
 
 
+def test_rights_that_are_cut_while_a_first_subscribe_is_in_steps_are_held_to_after_it() -> None:
+    desk = Desk()
+    desk.world.publish(*map(quote, "ABCDE"))
+    desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=ALL_SYMBOLS)
+    desk.tell(type="authenticate", token="desk-2")
+    with patch("feed.hub.steps.STEP", 1):
+        desk.session.receive(b'{"type":"subscribe","symbols":["*"],"channels":["quotes"]}')
+        assert desk.session.busy
+        desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=SymbolSet(["B"]))
+        told = desk.during(desk.patrol)
+    assert [own["type"] for own in told if own["type"] != "snapshot"] == ["subscribed"] * 2
+    assert sorted(own["symbol"] for own in told[-1]["rejected"]) == ["A", "C", "D", "E"]
+    told = desk.during(lambda: desk.world.publish(*map(quote, "ABCDEF")))
+    assert [own["symbol"] for own in told] == ["B"]
+
+
+def test_a_delay_that_comes_while_a_first_subscribe_is_in_steps_ends_the_session() -> None:
+    desk = Desk()
+    desk.world.publish(*map(quote, "ABCDE"))
+    desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=ALL_SYMBOLS)
+    desk.tell(type="authenticate", token="desk-2")
+    with patch("feed.hub.steps.STEP", 1):
+        desk.session.receive(b'{"type":"subscribe","symbols":["*"],"channels":["quotes"]}')
+        assert desk.session.busy
+        desk.register.known["desk-2"] = replace(desk.desk_2, delay_s=900)
+        [closing] = desk.during(desk.patrol)
+    assert (closing["type"], closing["code"]) == ("closing", 4000)
+    assert desk.during(lambda: desk.world.publish(*map(quote, "ABCDE"))) == []
+
+
+def test_a_command_that_waits_begins_under_the_new_rights() -> None:
+    desk = Desk()
+    desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=ALL_SYMBOLS)
+    desk.tell(type="authenticate", token="desk-2")
+    with patch("feed.hub.steps.STEP", 1):
+        for symbols in (["A", "B"], ["C", "D"]):
+            command = {"type": "subscribe", "symbols": symbols, "channels": ["quotes"]}
+            desk.session.receive(orjson.dumps(command))
+        desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=SymbolSet(["B", "C"]))
+        acks = [own for own in desk.during(desk.patrol) if own["type"] == "subscribed"]
+    rejected = [[own["symbol"] for own in ack["rejected"]] for ack in acks if "rejected" in ack]
+    assert rejected == [["A"], ["D"]]
+    assert acks[-1]["subscriptions"] == {"quotes": ["B", "C"]}
+
+
 def test_what_was_owed_of_a_symbol_that_is_taken_away_is_not_sent() -> None:
     desk = Desk()
     desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=ALL_SYMBOLS)
@@ -306,50 +353,108 @@ def test_an_expiry_that_changes_with_the_key_holds_from_then_on() -> None:
 
 PATTERNS = st.lists(st.sampled_from(["A", "B", "A*", "AB", "B*", "*", "b"]), max_size=4)
 CHANNELS = st.sets(st.sampled_from(["quotes", "trades"]), min_size=1)
-STEPS = st.lists(
+NONE: st.SearchStrategy[list[str]] = st.just([])
+ACTIONS = st.lists(
     st.one_of(
+        st.tuples(st.just("subscribe"), st.just(["*"]), CHANNELS),
         st.tuples(st.sampled_from(["subscribe", "unsubscribe"]), PATTERNS, CHANNELS),
-        st.tuples(st.just("rights"), PATTERNS, CHANNELS),
-        st.tuples(st.just("ticks"), st.just([]), CHANNELS),
-        st.tuples(st.just("stop reading"), st.just([]), CHANNELS),
+        st.tuples(st.sampled_from(["patrol", "authenticate"]), PATTERNS, CHANNELS),
+        st.tuples(st.just("delay"), NONE, CHANNELS),
+        st.tuples(st.just("ticks"), NONE, CHANNELS),
+        st.tuples(st.sampled_from(["go on", "room"]), NONE, CHANNELS),
     ),
-    max_size=25,
+    min_size=5,
+    max_size=40,
 )
+DELAY_S = 150
 
 
-@settings(max_examples=150, deadline=None)
-@given(STEPS, st.sampled_from(["adaptive", "all", "latest"]))
-def test_whatever_happens_no_tick_is_of_a_stream_that_is_not_entitled(
-    steps: list[tuple[str, list[str], set[str]]], delivery: str
-) -> None:
-    desk = Desk()
-    desk.tell(type="authenticate", token="desk-2")
-    read = len(messages(desk.transport))
-    for action, patterns, channels in steps:
-        if action == "rights":
-            desk.transport.room = 1 << 40
-            desk.session.delivery.drain()
-            desk.world.hub.flush()
-            new = replace(desk.desk_2, subscribe=SymbolSet(patterns), channels=frozenset(channels))
-            desk.register.known["desk-2"] = new
-            desk.patrol()
-            read = len(messages(desk.transport))
-        elif action == "ticks":
-            for symbol in ("A", "AB", "B", "b"):
-                desk.world.publish(quote(symbol), trade(symbol))
-            desk.world.hub.flush()
-            desk.world.fire_timers()
-        elif action == "stop reading":
-            desk.transport.room = 0
+class Watched(Desk):
+    """A desk whose every message must be within what its principal may have at that moment."""
+
+    def __init__(self, delivery: str) -> None:
+        super().__init__()
+        self.delivery = delivery
+        self.register.known["desk-2"] = replace(self.desk_2, subscribe=ALL_SYMBOLS)
+        self.world.clock.wall_ns = 1_000 * NS
+        self.ticks()
+        self.come()
+
+    def come(self) -> None:
+        self.session, self.transport = self.open()
+        self.read = 0
+        self.tell(type="authenticate", token="desk-2")
+
+    def act(self, action: str, patterns: list[str], channels: set[str]) -> None:
+        now = self.register.known["desk-2"]
+        match action:
+            case "subscribe" | "unsubscribe":
+                self.command(action, patterns, channels)
+            case "delay":
+                self.change(replace(now, delay_s=DELAY_S - now.delay_s), "patrol")
+            case "patrol" | "authenticate":
+                symbols, allowed = SymbolSet(patterns), frozenset(channels)
+                self.change(replace(now, subscribe=symbols, channels=allowed), action)
+            case "ticks":
+                self.ticks()
+            case "go on" if self.session.busy:
+                self.session.go_on()
+            case "room":
+                self.transport.room = 300
+        self.check()
+
+    def command(self, action: str, patterns: list[str], channels: set[str]) -> None:
+        """Send a command when those before are done, as the transport does; it may take steps."""
+        self.have_turns()
+        more = {"delivery": self.delivery} if action == "subscribe" else {}
+        fields = {"type": action, "symbols": patterns, "channels": sorted(channels)}
+        self.session.receive(orjson.dumps(fields | more))
+
+    def change(self, principal: Principal, how: str) -> None:
+        """Change what the principal may have; it holds from the last `subscribed` on."""
+        self.read = len(messages(self.transport, torn=True))
+        self.register.known["desk-2"] = principal
+        if how == "patrol":
+            self.patrol()
         else:
-            fields = {"symbols": patterns, "channels": sorted(channels)}
-            more = {"delivery": delivery} if action == "subscribe" else {}
-            desk.session.receive(orjson.dumps({"type": action, **fields, **more}))
-        principal = desk.session.principal
-        for own in messages(desk.transport, torn=True)[read:]:
-            if own["type"] in ("quote", "trade"):
-                assert principal.rights.allow(f"{own['type']}s", own["symbol"])
-            elif own["type"] == "snapshot":
-                assert own["symbol"] in principal.subscribe
-                assert "trade" not in own or "trades" in principal.channels
-                assert "quote" not in own or "quotes" in principal.channels
+            self.have_turns()
+            self.session.receive(b'{"type":"authenticate","token":"desk-2"}')
+            self.have_turns()
+        self.transport.room = 1 << 40
+        self.session.delivery.drain()
+        told = [own["type"] for own in messages(self.transport)[self.read :]]
+        if "subscribed" in told:
+            self.read += len(told) - told[::-1].index("subscribed")
+        if self.session.ended:
+            self.come()
+
+    def ticks(self) -> None:
+        self.world.clock.wall_ns += 100 * NS
+        for symbol in ("A", "AB", "B", "b"):
+            self.world.publish(quote(symbol), trade(symbol))
+        self.world.hub.flush()
+        self.world.registry.tiers.catch_up()
+        self.world.fire_timers()
+
+    def check(self) -> None:
+        may, until_ns = self.session.principal, self.world.clock.wall_ns
+        until_ns -= may.delay_s * NS
+        for own in messages(self.transport, torn=True)[self.read :]:
+            if own["type"] == "snapshot":
+                assert own["symbol"] in may.subscribe
+            for kind in ("quote", "trade"):
+                tick = own if own["type"] == kind else own.get(kind)
+                if tick is not None:
+                    assert may.rights.allow(f"{kind}s", tick["symbol"])
+                    assert tick["ts_out"] <= until_ns
+
+
+@settings(max_examples=400, deadline=None)
+@given(ACTIONS, st.sampled_from(["adaptive", "all", "latest"]), st.sampled_from([1, 2, STEP]))
+def test_whatever_happens_no_tick_is_sent_that_is_not_entitled(
+    actions: list[tuple[str, list[str], set[str]]], delivery: str, step: int
+) -> None:
+    with patch("feed.hub.steps.STEP", step):
+        desk = Watched(delivery)
+        for action in actions:
+            desk.act(*action)
