@@ -145,7 +145,7 @@ action = st.one_of(
     st.tuples(st.just("reconnect"), st.sampled_from(["adaptive", "all"])),
     st.tuples(st.sampled_from(["flush", "drain", "fire", "ping", "go on"]), st.none()),
 )
-actions = st.lists(action, max_size=60)
+actions = st.lists(action, min_size=15, max_size=60)
 
 
 class EarlyConflation(Limits):
