@@ -9,6 +9,7 @@ from tornado.web import HTTPError
 
 from feed.errors import AuthenticationError
 from feed.sessions.entitlements import NOBODY, Principal
+from feed.sessions.expiry import NS
 from feed.sessions.registry import Registry
 
 SUBPROTOCOL: Final = "feed.v1"
@@ -21,6 +22,7 @@ class Unauthorized(HTTPError):
 
     def __init__(self, told: str) -> None:
         super().__init__(401, reason=told)
+        self.told = told
 
 
 def header_token(request: HTTPServerRequest) -> str | None:
@@ -78,6 +80,20 @@ def principal_of(request: HTTPServerRequest, registry: Registry) -> Principal:
     if principal is NOBODY:
         raise Unauthorized(_MISSING)
     return principal
+
+
+def renewed(principal: Principal, registry: Registry) -> Principal:
+    """Give the principal of a request that takes long as it is by now; no token is read again.
+
+    Raises:
+        Unauthorized: its token has expired, or its key was revoked.
+    """
+    now = registry.authority.renewed(principal)
+    if now is None:
+        raise Unauthorized("the key was revoked")
+    if now.expires_at is not None and registry.clock.now_ns() >= now.expires_at * NS:
+        raise Unauthorized("the token has expired")
+    return now
 
 
 def require_admin(principal: Principal) -> None:

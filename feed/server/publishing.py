@@ -2,7 +2,8 @@
 
 Lines (NDJSON) are published as they arrive, in small steps between turns of the loop; an object or
 a list only when it is whole, so that is limited more. Whatever was published stays so, also when
-the rest of the request never comes.
+the rest of the request never comes. That may take minutes, so before each step it is asked anew
+whether the principal may publish.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from feed.errors import MessageError
 from feed.protocol.codec import PUBLISH_TICKS, read_lines, read_ticks
 from feed.protocol.messages import Published
 from feed.protocol.newticks import read_tick
-from feed.server.rest import ApiHandler, Refused
+from feed.server.access import Unauthorized, renewed
+from feed.server.rest import UNAUTHENTICATED, ApiHandler, Refused
 from feed.sessions.registry import Registry
 
 LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
@@ -49,8 +51,7 @@ class PublishHandler(ApiHandler):
         self._answer = Published(0, [], [])
         self._held = b""
         if not self.principal.publish:
-            text = f"{self.principal.name} may not publish on this feed"
-            raise Refused(403, codes.NOT_ENTITLED, text)
+            raise Refused(403, codes.NOT_ENTITLED, self._may_not)
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         self._by_line = kind in LINES
         connection: Any = self.request.connection
@@ -68,7 +69,7 @@ class PublishHandler(ApiHandler):
         limit = self.registry.limits.message_bytes if self._by_line else DOCUMENT_BYTES
         if len(self._held) > limit:
             what = "a line" if self._by_line else "an object or a list (send lines instead)"
-            self._refuse(f"{what} must be at most {limit:,} bytes")
+            self._refuse(_too_much(f"{what} must be at most {limit:,} bytes"))
 
     async def post(self) -> None:
         """Take what is left, and say what became of it all."""
@@ -104,7 +105,10 @@ class PublishHandler(ApiHandler):
         """Publish some ticks, and let others have their turn."""
         answer, before = self._answer, len(self._answer.seqs)
         if before + len(ticks) > TICKS:
-            self._refuse(f"a request may hold {TICKS:,} ticks, the first {before:,} were published")
+            text = f"a request may hold {TICKS:,} ticks, the first {before:,} were published"
+            self._refuse(_too_much(text))
+        self._ask_again()
+        if self._failure is not None:
             return
         receipt = self.registry.publish(self.principal, ticks)
         for bad in receipt.rejected[: REJECTED - len(answer.rejected)]:
@@ -114,8 +118,26 @@ class PublishHandler(ApiHandler):
         answer.seqs += receipt.seqs
         await asyncio.sleep(0)
 
-    def _refuse(self, text: str) -> None:
-        self._failure = self._failure or Refused(413, codes.LIMIT_EXCEEDED, text)
+    def _ask_again(self) -> None:
+        """Refuse the rest if the principal may not publish any more."""
+        told = f"the first {len(self._answer.seqs):,} ticks were published"
+        try:
+            self.principal = renewed(self.principal, self.registry)
+        except Unauthorized as error:
+            self._refuse(Refused(401, UNAUTHENTICATED, f"{error.told}, {told}"))
+        if not self.principal.publish:
+            self._refuse(Refused(403, codes.NOT_ENTITLED, f"{self._may_not}, {told}"))
+
+    @property
+    def _may_not(self) -> str:
+        return f"{self.principal.name} may not publish on this feed"
+
+    def _refuse(self, refused: Refused) -> None:
+        self._failure = self._failure or refused
+
+
+def _too_much(text: str) -> Refused:
+    return Refused(413, codes.LIMIT_EXCEEDED, text)
 
 
 def routes(registry: Registry) -> list[tuple[str, Any, dict[str, object]]]:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
 from feed.server import publishing
+from feed.sessions.auth import Authority
 from feed.sessions.entitlements import Principal
-from feed.symbols import ALL_SYMBOLS
+from feed.sessions.expiry import NS
+from feed.symbols import ALL_SYMBOLS, NO_SYMBOLS, SymbolSet
 from tests.fakes import FakeTransport, World, messages
 from tests.server.local import answer, eventually, peer, request, serving
 
@@ -155,3 +158,77 @@ def test_lines_are_published_while_the_request_goes_on() -> None:
 
     asyncio.run(main())
     assert world.hub.metrics.ticks_in == 2
+
+
+DESK = Principal("desk", ALL_SYMBOLS, ALL_SYMBOLS, expires_at=1_000, credential="k1")
+MUTE = replace(DESK, publish=NO_SYMBOLS)
+
+
+class Door(Authority):
+    """Reads any token once, and knows what has become of its principal since."""
+
+    def __init__(self) -> None:
+        super().__init__("required")
+        self.principal: Principal | None = DESK
+        self.read = 0
+
+    def identify(self, token: str) -> Principal:
+        self.read += 1
+        return DESK
+
+    def renewed(self, principal: Principal) -> Principal | None:
+        return self.principal
+
+
+def chunk(*ticks: Any) -> bytes:
+    body = lines(*ticks) + b"\n"
+    return b"%x\r\n%s\r\n" % (len(body), body)
+
+
+def change_meanwhile(principal: Principal | None, at_s: int = 0) -> tuple[int, Any, World]:
+    """Publish two ticks before and two after a principal is another; gives status and answer."""
+    door = Door()
+    world = World(authority=door)
+
+    async def ask() -> bytes:
+        token, chunked = "Authorization: Bearer x", "Transfer-Encoding: chunked"
+        head = request("/v1/ticks", NDJSON, token, chunked, "Connection: close", method="POST")
+        async with serving(world) as port, peer(port, head) as own:
+            own.writer.write(chunk(TRADE, TRADE))
+            await eventually(lambda: world.hub.metrics.ticks_in == 2)
+            door.principal = principal
+            world.clock.wall_ns = at_s * NS
+            own.writer.write(chunk(TRADE) + chunk(TRADE) + b"0\r\n\r\n")
+            return await own.rest()
+
+    head, _, told = asyncio.run(ask()).partition(b"\r\n\r\n")
+    assert door.read == 1
+    return int(head.split()[1]), orjson.loads(told), world
+
+
+@pytest.mark.parametrize(
+    ("principal", "at_s", "status", "code", "why"),
+    [
+        (None, 0, 401, "unauthenticated", "the key was revoked"),
+        (DESK, 1_000, 401, "unauthenticated", "the token has expired"),
+        (MUTE, 0, 403, "not_entitled", "desk may not publish on this feed"),
+    ],
+)
+def test_who_may_not_publish_any_more_is_refused_though_the_request_goes_on(
+    principal: Principal | None, at_s: int, status: int, code: str, why: str
+) -> None:
+    found, told, world = change_meanwhile(principal, at_s)
+    assert (found, told["code"]) == (status, code)
+    assert told["message"] == f"{why}, the first 2 ticks were published"
+    assert world.hub.metrics.ticks_in == 2
+
+
+def test_symbols_that_are_taken_away_while_a_request_goes_on_are_rejected() -> None:
+    status, told, _ = change_meanwhile(replace(DESK, publish=SymbolSet(["B"])))
+    assert (status, told["seqs"]) == (200, [1, 2, None, None])
+    assert {own["code"] for own in told["rejected"]} == {"not_entitled"}
+
+
+def test_who_may_go_on_publishes_to_the_end() -> None:
+    status, told, _ = change_meanwhile(DESK, 999)
+    assert (status, told["seqs"]) == (200, [1, 2, 3, 4])
