@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -74,6 +76,14 @@ class Failures:
             self._told.add(kind)
             text = "%s failed, and go on: %s: %s"
             self._log.error(text, self._work, kind[0].__name__, error, exc_info=error)
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Tell what fails in the block, and go on after it."""
+        try:
+            yield
+        except Exception as error:
+            self.tell(error)
 
 
 def _place(error: BaseException) -> tuple[str, int]:

@@ -124,6 +124,18 @@ def test_a_failure_that_comes_again_is_one_line(caplog: pytest.LogCaptureFixture
     assert all(own.exc_info for own in caplog.records)
 
 
+def test_what_fails_in_a_block_is_told_and_ends_only_that(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failures = Failures(logging.getLogger("feed"), "beats")
+    for number in range(3):
+        with failures.told():
+            raise ValueError(number)
+    with pytest.raises(KeyboardInterrupt), failures.told():
+        raise KeyboardInterrupt
+    assert caplog.messages == ["beats failed, and go on: ValueError: 0"]
+
+
 def test_a_task_that_nobody_waits_for_tells_what_ended_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -53,6 +53,7 @@ class Server:
         self._beating: asyncio.Task[None] | None = None
         self._hurried = asyncio.Event()
         self._tidy = Tidy()
+        self._failures = Failures(log, "heartbeats")
 
     def listen(self, host: str, port: int, send_buffer_bytes: int) -> str:
         """Accept connections from now on and give the address for people.
@@ -113,20 +114,19 @@ class Server:
     async def _keep_beating(self) -> None:
         """Beat at the registry's interval; whatever happens in a beat, it is not the last one."""
         interval_s = self._registry.beat_interval_s
-        failures = Failures(log, "heartbeats")
         due_s = time.monotonic() + interval_s
         while True:
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-            try:
-                self._beat(max(0.0, time.monotonic() - due_s))
-            except Exception as error:
-                failures.tell(error)
+            self._beat(max(0.0, time.monotonic() - due_s))
             due_s = max(due_s + interval_s, time.monotonic())
 
     def _beat(self, lag_s: float) -> None:
-        """Do what is due; `lag_s` is how late the loop is."""
-        metrics = self._registry.hub.metrics
+        """Do what is due, each part though another fails; `lag_s` is how late the loop is."""
+        metrics, told = self._registry.hub.metrics, self._failures.told
         metrics.loop_lag.observe(lag_s)
-        self._registry.beat(lag_s * 1000)
-        self._tidy.look(metrics.sessions_opened + sum(metrics.sessions_closed.values()))
-        self.reload(asked=False)
+        with told():
+            self._registry.beat(lag_s * 1000)
+        with told():
+            self._tidy.look(metrics.sessions_opened + sum(metrics.sessions_closed.values()))
+        with told():
+            self.reload(asked=False)

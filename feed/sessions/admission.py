@@ -11,6 +11,7 @@ from feed import codes
 from feed.clock import Clock
 from feed.codes import CloseCode
 from feed.errors import AuthenticationError, MessageError
+from feed.logs import Failures
 from feed.metrics import Metrics
 from feed.protocol.messages import Authenticated, Id, Notice
 from feed.sessions.addresses import Addresses
@@ -63,6 +64,7 @@ class Admission:
         self._ends = Expiries()
         self._warnings = Expiries()
         self._looking = False
+        self._failures = Failures(log, "checks of sessions")
 
     def open(self, session: Session) -> None:
         """Take note of a session that begins; who has yet to authenticate gets a deadline."""
@@ -105,19 +107,28 @@ class Admission:
         self._welcome(session, id)
 
     def patrol(self, sessions: Iterable[Session]) -> None:
-        """Read keys anew where they have changed, and hold the sessions to them."""
+        """Read keys anew where they have changed, and hold the sessions to them, every one."""
         reloaded = self.authority.reload()
         self._metrics.reload_failures["keys"] = self.authority.reload_failures
         if not reloaded:
             return
         for session in list(sessions):
+            with self._failures.told():
+                self._hold_to_keys(session)
+        self._look()
+
+    def _hold_to_keys(self, session: Session) -> None:
+        """Hold a session to the keys in force; one where that fails does not go on without."""
+        try:
             before, now = session.principal, self.authority.renewed(session.principal)
             if now is None:
                 session.close_in_turn(CloseCode.UNAUTHENTICATED, "the key was revoked")
             elif now != before:
                 self._become(session, now)
                 session.reconsider(before)
-        self._look()
+        except Exception:
+            session.close_in_turn(CloseCode.INTERNAL_ERROR, f"internal error {session.name}")
+            raise
 
     def _become(self, session: Session, principal: Principal) -> None:
         """Let a session be a principal's, and count for it and end with it."""
@@ -149,7 +160,8 @@ class Admission:
         """End the sessions whose tokens have expired; asked before every burst of ticks."""
         if now_ns >= self._ends.next_ns:
             for session in self._ends.take(now_ns):
-                session.close_in_turn(CloseCode.TOKEN_EXPIRED, "the token has expired")
+                with self._failures.told():  # the others expire all the same
+                    session.close_in_turn(CloseCode.TOKEN_EXPIRED, "the token has expired")
 
     def _hurry(self, session: Session) -> None:
         if session.principal is NOBODY and not session.ended:
@@ -162,7 +174,8 @@ class Admission:
         for session in self._warnings.take(now_ns):
             left_s = (session.principal.expires_at or 0) - now_ns / NS
             text = f"the token expires in {left_s:.0f} s: send authenticate with a new one"
-            session.send(Notice(text))
+            with self._failures.told():
+                session.send(Notice(text))
         self.expire(now_ns)
         next_ns = min(self._ends.next_ns, self._warnings.next_ns)
         if not self._looking and next_ns < NEVER_NS:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from feed.clock import Clock
 from feed.codes import CloseCode
 from feed.hub.hub import Hub
+from feed.logs import Failures
 from feed.protocol.codec import encode
 from feed.protocol.frames import Opcode, control_frame, text_frame
 from feed.protocol.messages import (
@@ -109,6 +110,7 @@ class Registry:
         self._sources = sources
         self._slots: list[dict[str, Session]] = [{} for _ in range(BEATS)]
         self._beats = 0
+        self._failures = Failures(log, "heartbeats")
 
     def __len__(self) -> int:
         return sum(map(len, self._slots))
@@ -165,33 +167,49 @@ class Registry:
     def beat(self, lag_ms: float) -> None:
         """Send the heartbeat of one part of the sessions, and give up those that are silent.
 
+        What fails here is told, and keeps nothing else of a beat from being done.
+
         Args:
             lag_ms: how late the event loop is at the moment.
         """
         self._beats += 1
+        told = self._failures.told
         if self._beats % self._patrol_beats == 0:
-            self.admission.patrol(self)
-        self.admission.expire(self.clock.now_ns())
-        self.tiers.catch_up()
+            with told():
+                self.admission.patrol(self)
+        with told():
+            self.admission.expire(self.clock.now_ns())
+        with told():
+            self.tiers.catch_up()
+        with told():
+            self._beat_slot(lag_ms)
+
+    def _beat_slot(self, lag_ms: float) -> None:
         slot = self._slots[self._beats % BEATS]
         if not slot:
             return
         beats = self._heartbeats(lag_ms)
         shared = {sees: text_frame(encode(own)) for sees, own in beats.items()}
         for session in list(slot.values()):
-            session.quiet_beats += 1
-            if session.quiet_beats > self._patience_beats:
-                session.give_up()
-                continue
             sees = session.principal.sees_positions
-            if session.delivery.outbox is None:
-                session.delivery.send(shared[sees])
-            else:
-                beat = beats[sees]
-                beat.queued_bytes = session.delivery.queued_bytes
-                session.send(beat)
-            if session.quiet_beats > self._patience_beats // 2:
-                session.delivery.send(PING)
+            try:
+                self._beat_one(session, beats[sees], shared[sees])
+            except Exception as error:
+                self._failures.tell(error)
+
+    def _beat_one(self, session: Session, beat: Heartbeat, shared: bytes) -> None:
+        """Send a heartbeat to one session; `shared` is that of those to which nothing is owed."""
+        session.quiet_beats += 1
+        if session.quiet_beats > self._patience_beats:
+            session.give_up()
+            return
+        if session.delivery.outbox is None:
+            session.delivery.send(shared)
+        else:
+            beat.queued_bytes = session.delivery.queued_bytes
+            session.send(beat)
+        if session.quiet_beats > self._patience_beats // 2:
+            session.delivery.send(PING)
 
     def _heartbeats(self, lag_ms: float) -> dict[bool, Heartbeat]:
         """Give the heartbeat of those who see positions (True), and that of all others."""

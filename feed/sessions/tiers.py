@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import cast
 
@@ -9,6 +10,7 @@ from feed.clock import Clock
 from feed.hub.hub import Hub
 from feed.hub.late import LateHub
 from feed.hub.stream import Stream
+from feed.logs import Failures
 from feed.sessions.catchup import notice
 from feed.sessions.delivery import Delivery
 from feed.sessions.intervals import Intervals
@@ -16,9 +18,11 @@ from feed.sessions.limits import Limits
 from feed.sessions.outbox import Entry
 from feed.sessions.snapshots import Snapshots
 
+log = logging.getLogger(__name__)
+
 
 class Tier:
-    """What the delivery of a session needs of its process."""
+    """A hub, and what all sessions that are served from it share."""
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class Tiers:
         self.behind = False
         self._live = live
         self._late: dict[int, tuple[Tier, LateHub]] = {}
+        self._failures = Failures(log, "late hubs")
 
     def of(self, delay_s: int) -> Tier:
         """Give the tier of a delay; one that is new begins with what the journal has of that time.
@@ -72,9 +77,11 @@ class Tiers:
             self._go_on()
 
     def _go_on(self) -> None:
+        self.behind = False
         now_ns = self._live.clock.now_ns()
-        done = [hub.catch_up(now_ns) for _, hub in self._late.values()]
-        self.behind = not all(done)
+        for _, hub in self._late.values():
+            with self._failures.told():  # the others go on, and this one at the next beat
+                self.behind |= not hub.catch_up(now_ns)
         if self.behind:
             self._live.later(0.0, self._go_on)
 

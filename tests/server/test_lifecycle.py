@@ -112,6 +112,21 @@ def test_a_beat_that_fails_is_told_once_and_is_not_the_last(
     assert caplog.messages == ["heartbeats failed, and go on: RuntimeError: session 2 is odd"]
 
 
+def test_what_else_is_due_at_a_beat_is_done_though_heartbeats_fail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[bool] = []
+    monkeypatch.setattr(Server, "reload", lambda self, *, asked: looks.append(asked))
+
+    async def main() -> None:
+        registry = FakeRegistry()
+        registry.failures = [RuntimeError("odd")] * 10_000
+        async with listening(registry):
+            await eventually(lambda: len(looks) >= 3)
+
+    asyncio.run(main())
+
+
 def test_heartbeats_end_with_the_server() -> None:
     async def main() -> None:
         async with listening(FakeRegistry()):

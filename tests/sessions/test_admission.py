@@ -351,6 +351,45 @@ def test_an_expiry_that_changes_with_the_key_holds_from_then_on() -> None:
     assert desk.closes == {4004: 1}
 
 
+def failing_for(session: Session, name: str) -> Any:
+    """Let a method of the class fail for one session."""
+    work = vars(Session)[name]
+
+    def method(own: Session, *arguments: object) -> None:
+        if own is session:
+            raise RuntimeError("odd")
+        work(own, *arguments)
+
+    return patch.object(Session, name, method)
+
+
+def test_a_session_that_cannot_be_held_to_its_key_ends_and_all_others_are_held_to_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk = Desk()
+    others = [desk.open()[0] for _ in range(5)]
+    for session in (desk.session, *others):
+        session.receive(b'{"type":"authenticate","token":"desk-2"}')
+    changed = replace(desk.desk_2, subscribe=SymbolSet(["B"]))
+    desk.register.known["desk-2"] = changed
+    with failing_for(desk.session, "reconsider"):
+        [closing] = desk.during(desk.patrol)
+    assert (closing["code"], closing["reconnect"]) == (1011, True)
+    assert [session.principal for session in others] == [changed] * 5
+    assert caplog.messages == ["checks of sessions failed, and go on: RuntimeError: odd"]
+
+
+def test_a_session_whose_end_fails_keeps_no_other_token_from_expiring() -> None:
+    desk = Desk()
+    desk.register.known["desk-2"] = replace(desk.desk_2, expires_at=1050)
+    sessions = [desk.open()[0] for _ in range(5)]
+    for session in sessions:
+        session.receive(b'{"type":"authenticate","token":"desk-2"}')
+    with failing_for(sessions[2], "close_in_turn"):
+        desk.world.registry.admission.expire(1050 * NS)
+    assert [session.busy for session in sessions] == [True, True, False, True, True]
+
+
 PATTERNS = st.lists(st.sampled_from(["A", "B", "A*", "AB", "B*", "*", "b"]), max_size=4)
 CHANNELS = st.sets(st.sampled_from(["quotes", "trades"]), min_size=1)
 NONE: st.SearchStrategy[list[str]] = st.just([])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from feed.codes import CloseCode
 from feed.protocol.frames import Opcode
 from feed.protocol.messages import SourcePosition
+from feed.sessions.admission import Admission
 from feed.sessions.entitlements import ANONYMOUS, NOBODY, Principal
 from feed.sessions.limits import Limits
 from feed.sessions.registry import BEATS
+from feed.sessions.tiers import Tiers
 from feed.symbols import ALL_SYMBOLS
 from tests.fakes import FakeTransport, World, frames, messages, quote
 
@@ -38,6 +41,43 @@ def test_every_session_gets_one_heartbeat_per_interval() -> None:
             }
         ]
     assert world.registry.beat_interval_s * BEATS == 5
+
+
+def fails(*_: object, **named: object) -> Any:
+    raise RuntimeError("odd")
+
+
+@pytest.mark.parametrize(
+    ("owner", "part"), [(Admission, "patrol"), (Admission, "expire"), (Tiers, "catch_up")]
+)
+def test_a_part_of_each_beat_that_fails_keeps_no_heartbeat_back(
+    owner: type, part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    transports = opened(world, 20)
+    monkeypatch.setattr(owner, part, fails)
+    rounds(world, 2)
+    for transport in transports:
+        beats = [own for own in messages(transport) if own["type"] == "heartbeat"]
+        assert len(beats) == 2
+    assert caplog.messages == ["heartbeats failed, and go on: RuntimeError: odd"]
+
+
+def test_a_session_whose_heartbeat_fails_keeps_that_of_no_other_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world, names = World(), iter([f"{1 + BEATS * number:08x}" for number in range(3)])
+    with patch("secrets.token_hex", lambda size: next(names)):
+        transports = opened(world, 3)
+    broken = next(iter(world.registry))
+    broken.delivery.write = fails
+    rounds(world, 1)
+    assert [messages(own)[-1]["type"] for own in transports] == [
+        "welcome",
+        "heartbeat",
+        "heartbeat",
+    ]
+    assert caplog.messages == ["heartbeats failed, and go on: RuntimeError: odd"]
 
 
 def test_a_session_that_is_behind_hears_how_much_is_queued() -> None:

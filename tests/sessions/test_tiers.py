@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +42,36 @@ def test_a_delay_that_is_new_is_caught_up_with_in_steps() -> None:
     assert 0 < seqs[0] < seqs[1] < 50
     assert seqs[-1] == 50
     assert not world.registry.tiers.behind
+
+
+def test_a_late_hub_that_failed_once_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(journal_ticks_per_stream=10_000)
+    tiers = world.registry.tiers
+    world.publish(*(quote("A") for _ in range(50)))
+    world.clock.wall_ns += 60_000_000_000
+    with patch("feed.hub.late.TURN_TICKS", 12), patch("feed.hub.late.CHUNK", 5):
+        late = tiers.of(60).hub.index.stream("quotes", "A")
+        assert tiers.behind
+        with patch.object(LateHub, "catch_up", side_effect=RuntimeError("odd")):
+            world.fire_timers()
+        assert late.seq < 50
+        tiers.catch_up()
+        while world.timers:
+            world.fire_timers()
+    assert late.seq == 50
+    assert caplog.messages == ["late hubs failed, and go on: RuntimeError: odd"]
+
+
+def test_a_late_hub_that_fails_holds_up_no_other() -> None:
+    world = World()
+    tiers = world.registry.tiers
+    tiers.open([30, 60])
+    world.publish(quote("A"))
+    world.clock.wall_ns += 60_000_000_000
+    with patch.object(tiers.of(30).hub, "catch_up", side_effect=RuntimeError("odd")):
+        tiers.catch_up()
+    seqs = [tiers.of(delay_s).hub.index.stream("quotes", "A").seq for delay_s in (30, 60)]
+    assert seqs == [0, 1]
 
 
 late_action = st.one_of(
