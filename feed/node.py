@@ -21,7 +21,7 @@ from feed.hub.intake import Intake
 from feed.hub.rows import Rows
 from feed.hub.stream import Stream
 from feed.hub.tickerplant import Tickerplant, new_epoch
-from feed.logs import tell_failure
+from feed.logs import Failures, tell_failure
 from feed.protocol.messages import SourcePosition
 from feed.recorder import Recorder
 from feed.server.lifecycle import Server
@@ -276,9 +276,12 @@ class Node:
         self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
 
     async def _keep_state(self) -> None:
+        """Write what there is again and again; whatever happens in a flush, it is not the last."""
+        failures = Failures(log, "flushes of the state")
         while self._state is not None:
             await asyncio.sleep(self._settings.state_flush_interval_s)
-            await self._state.flush(self.hub)
+            with failures.told():
+                await self._state.flush(self.hub)
 
     async def _close(self) -> None:
         if self._state is not None:

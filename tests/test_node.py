@@ -18,13 +18,11 @@ from feed.sources.base import Publish
 from feed.tape.block import TickBlock, block_of
 from feed.tape.slices import Slices
 from feed.ticks import Bar, Trade
+from tests.server.local import eventually
 
 TAPE = "ts_event,symbol,price,size\n" + "".join(
     f"{1_700_000_000_000_000_000 + at * 400_000_000},AAA,{10 + at},1\n" for at in range(5)
 )
-
-
-KEEPING = {"recorder": "run", "state": "_keep_state"}
 
 
 @pytest.fixture(autouse=True)
@@ -129,26 +127,43 @@ def test_a_source_that_fails_ends_the_node_with_its_error(tape: Path) -> None:
         run(node, stop=False)
 
 
-@pytest.mark.parametrize("name", ["recorder", "state"])
-def test_what_ends_the_keeping_of_ticks_is_told(
-    name: str, tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+def test_what_ends_the_recorder_is_told(
+    tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     pytest.importorskip("pyarrow")
 
     async def fail(*_: object) -> None:
         raise ValueError("odd data")
 
-    node = Node(
-        settings(
-            replay=(str(tape),),
-            record=str(tmp_path / "tapes"),
-            state_dir=str(tmp_path / "state"),
-        )
-    )
+    node = Node(settings(replay=(str(tape),), record=str(tmp_path / "tapes")))
     with monkeypatch.context() as patch:
-        patch.setattr(node._recorder if name == "recorder" else node, KEEPING[name], fail)
+        patch.setattr(node._recorder, "run", fail)
         run(node, stop=True)
-    assert f"{name} ended: ValueError: odd data" in caplog.messages
+    assert "recorder ended: ValueError: odd data" in caplog.messages
+
+
+def test_state_that_could_not_be_written_is_told_once_and_tried_again(
+    tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    tries: list[object] = []
+
+    async def fail(hub: object) -> None:
+        tries.append(hub)
+        raise ValueError("odd data")
+
+    async def main() -> None:
+        state = {"state_dir": str(tmp_path / "state"), "state_flush_interval_s": 0.001}
+        node = Node(settings(replay=(str(tape),), **state))
+        with monkeypatch.context() as patch:
+            patch.setattr(node._state, "flush", fail)
+            keeping = asyncio.create_task(node._keep_state())
+            await eventually(lambda: len(tries) >= 3)
+            keeping.cancel()
+            await asyncio.wait([keeping])
+        await node._close()
+
+    asyncio.run(main())
+    assert caplog.messages == ["flushes of the state failed, and go on: ValueError: odd data"]
 
 
 def test_ticks_of_a_source_enter_the_hub_numbered_and_with_their_bars(tape: Path) -> None:

@@ -69,8 +69,8 @@ async def _record(args: argparse.Namespace) -> int:
     import asyncio
     import signal
 
+    from feed.cli.beside import beside
     from feed.client.aio import connect
-    from feed.logs import tell_failure
     from feed.recorder import Recorder
 
     task = asyncio.current_task()
@@ -88,10 +88,8 @@ async def _record(args: argparse.Namespace) -> int:
         on_event=lambda own: _note(own, recorder),
     )
     recorder = Recorder(args.out, lambda: ticks.epoch)
-    writing = asyncio.create_task(recorder.run(), name="recorder")
-    writing.add_done_callback(tell_failure)
     try:
-        async with ticks:
+        async with beside([recorder.run()]), ticks:
             if tail.tell_rejected(ticks.rejected, ticks.subscriptions):
                 return 1
             left = args.count or sys.maxsize
@@ -101,8 +99,6 @@ async def _record(args: argparse.Namespace) -> int:
                 if left <= 0:
                     break
     finally:
-        writing.cancel()
-        await asyncio.wait([writing])
         await recorder.close()
         print(f"recorded {recorder.done.ticks:,} ticks into {args.out}")
     return 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from feed.cli import record
+from feed.cli.main import parser
 from feed.client.events import Gap, Snapshot
 from feed.recorder import Recorder
 from feed.tape.recording import segments_under
 from tests.integration.running import command, environment, run, serving, wait_for
+from tests.server.local import eventually
 
 MARKET = ("--simulate", "AAPL,MSFT", "--rate", "1000", "--seed", "3")
 
@@ -51,6 +54,20 @@ def test_no_symbol_that_the_feed_has_is_a_failure(tmp_path: Path) -> None:
         result = run("record", feed.url, "--symbols", "NOPE", *out)
     assert result.returncode == 1
     assert "no source publishes NOPE" in result.stderr
+
+
+def test_a_recorder_that_cannot_go_on_ends_the_command_with_its_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(own: Recorder) -> None:
+        await eventually(lambda: own.queued > 0)
+        raise ValueError("odd data")
+
+    monkeypatch.setattr(Recorder, "run", fail)
+    with serving(tmp_path, *MARKET) as feed:
+        arguments = ["record", feed.url, "--out", str(tmp_path / "tapes"), "--count", "2000"]
+        with pytest.raises(ValueError, match="odd data"):
+            asyncio.run(record._record(parser().parse_args(arguments)))
 
 
 @pytest.mark.parametrize("arguments", [(), ("--out", "x", "--channels", "books")])
