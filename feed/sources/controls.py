@@ -15,8 +15,8 @@ from feed.errors import SettingError
 FOREVER_S: Final = 3600.0
 """How long a paused player waits; it is woken before."""
 
-Turn = Callable[[], float | None]
-"""Does what is due; gives how many seconds to wait for the next turn, None when it was the last."""
+PlayDue = Callable[[], float | None]
+"""Plays what is due; gives how many seconds to wait before the next call, None after the last."""
 
 
 class Controls:
@@ -133,14 +133,15 @@ def _nothing() -> None:
 
 
 class Alarm:
-    """Calls a player's turns, each when it wants to be called, or sooner when the alarm is rung."""
+    """Calls a player when it wants to be called, or sooner when the alarm is rung."""
 
     def __init__(self) -> None:
         self._due: asyncio.Handle | None = None
+        self._rung = False
         self._call: Callable[[], None] = _nothing
 
-    async def repeat(self, turn: Turn) -> None:
-        """Call a turn now, and again after each wait it asks for, until it wants no more.
+    async def repeat(self, play_due: PlayDue) -> None:
+        """Call a player now, and again after each wait it asks for, until it wants no more.
 
         The event loop's timer calls it, not a task: to wake one takes a turn of the loop more, and
         a player of thousands of ticks a second does little else.
@@ -149,17 +150,17 @@ class Alarm:
         ended: asyncio.Future[None] = loop.create_future()
 
         def call() -> None:
-            self._due = None
+            self._due, self._rung = None, False
             if ended.done():
                 return
             try:
-                wait_s = turn()
+                wait_s = play_due()
             except Exception as error:
                 ended.set_exception(error)
                 return
             if wait_s is None:
                 ended.set_result(None)
-            elif wait_s > 0:
+            elif wait_s > 0 and not self._rung:
                 self._due = loop.call_at(loop.time() + wait_s, call)
             else:
                 self._due = loop.call_soon(call)
@@ -174,7 +175,8 @@ class Alarm:
                 self._due = None
 
     def ring(self) -> None:
-        """Have the next turn called at once, if one is waited for."""
+        """Have the next call made at once, if one is waited for; the player itself may ask, too."""
+        self._rung = True
         if self._due is not None:
             self._due.cancel()
             self._due = asyncio.get_running_loop().call_soon(self._call)

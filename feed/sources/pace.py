@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from feed.clock import Clock
 from feed.sources.base import BURST_TICKS, Publish
-from feed.sources.controls import FOREVER_S, Alarm, Controls, Turn
+from feed.sources.controls import FOREVER_S, Alarm, Controls, PlayDue
 from feed.tape.block import TickBlock
 from feed.tape.slices import Slices, instants
 
@@ -21,8 +21,8 @@ NS_PER_S = 1_000_000_000
 MIN_WAIT_S = 0.001
 """The event loop's timers are no finer, and a wake-up costs more than a millisecond is worth."""
 
-Repeat = Callable[[Turn], Awaitable[None]]
-"""Calls a turn again and again, as `Alarm.repeat` does."""
+Repeat = Callable[[PlayDue], Awaitable[None]]
+"""Calls a player again and again, as `Alarm.repeat` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Pacer:
         self._ticks = 0
         self._lag_s = 0.0
         self._slices: Slices
-        self._times: memoryview[int]  # of the block; one of them is looked at in every turn
+        self._times: memoryview[int]  # of the block; one of them is looked at in every call
         self._row = 0
 
     @property
@@ -101,9 +101,9 @@ class Pacer:
         block is left when a seek is wanted.
         """
         self._slices, self._times, self._row = Slices(block), instants(block.times), 0
-        await self._repeat(self._turn)
+        await self._repeat(self._play_due)
 
-    def _turn(self) -> float | None:
+    def _play_due(self) -> float | None:
         """Publish what is due."""
         controls, times, row = self._controls, self._times, self._row
         if row == len(times) or controls.target_ns is not None:

@@ -1,18 +1,18 @@
-"""How a player's turns are called where tests bring their own time."""
+"""How a player is called where tests bring their own time."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from feed.sources.controls import Turn
+from feed.sources.controls import PlayDue
 from feed.sources.pace import Repeat
 
 
 def repeating(sleep: Callable[[float], Awaitable[None]]) -> Repeat:
-    """Make what calls turns, and sleeps between them as it is told."""
+    """Make what calls a player, and sleeps in between as it is told."""
 
-    async def repeat(turn: Turn) -> None:
-        while (wait_s := turn()) is not None:
+    async def repeat(play_due: PlayDue) -> None:
+        while (wait_s := play_due()) is not None:
             await sleep(wait_s)
 
     return repeat

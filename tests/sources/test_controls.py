@@ -241,7 +241,7 @@ def test_what_is_no_speed_changes_nothing(speed: float) -> None:
     assert controls.speed == 1.0
 
 
-def test_an_alarm_calls_turns_after_the_waits_they_ask_for_until_one_asks_for_none() -> None:
+def test_an_alarm_calls_a_player_after_the_waits_it_asks_for_until_it_asks_for_none() -> None:
     waits: list[float | None] = [0.0, 0.001, 0.0, None]
 
     async def main() -> None:
@@ -251,17 +251,17 @@ def test_an_alarm_calls_turns_after_the_waits_they_ask_for_until_one_asks_for_no
     assert waits == []
 
 
-def test_an_alarm_that_is_rung_calls_the_next_turn_at_once_and_only_once() -> None:
+def test_an_alarm_that_is_rung_calls_the_player_at_once_and_only_once() -> None:
     calls: list[int] = []
 
-    def turn() -> float | None:
+    def play() -> float | None:
         calls.append(1)
         return FOREVER_S if len(calls) < 3 else None
 
     async def main() -> None:
         alarm = Alarm()
         alarm.ring()
-        playing = asyncio.ensure_future(alarm.repeat(turn))
+        playing = asyncio.ensure_future(alarm.repeat(play))
         for expected in (1, 2):
             await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -275,7 +275,24 @@ def test_an_alarm_that_is_rung_calls_the_next_turn_at_once_and_only_once() -> No
     assert len(calls) == 3
 
 
-def test_what_a_turn_raises_ends_them() -> None:
+def test_an_alarm_that_its_player_rings_calls_it_again_at_once() -> None:
+    calls: list[int] = []
+    alarm = Alarm()
+
+    def play() -> float | None:
+        calls.append(1)
+        alarm.ring()
+        return FOREVER_S if len(calls) < 3 else None
+
+    async def main() -> None:
+        async with asyncio.timeout(5):
+            await alarm.repeat(play)
+
+    asyncio.run(main())
+    assert len(calls) == 3
+
+
+def test_what_a_player_raises_is_its_end() -> None:
     waits = [0.0]
 
     async def main() -> None:
@@ -288,12 +305,12 @@ def test_what_a_turn_raises_ends_them() -> None:
 def test_a_player_that_is_cancelled_is_not_called_again() -> None:
     calls: list[int] = []
 
-    def turn() -> float:
+    def play() -> float:
         calls.append(1)
         return 0.0
 
     async def main() -> None:
-        playing = asyncio.ensure_future(Alarm().repeat(turn))
+        playing = asyncio.ensure_future(Alarm().repeat(play))
         await asyncio.sleep(0)
         playing.cancel()
         await asyncio.wait([playing])
