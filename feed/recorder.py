@@ -24,7 +24,7 @@ from feed.tape import recording
 from feed.tape.arrow import arrow
 from feed.tape.recording import Hole
 from feed.tape.segment import GrowingSegment
-from feed.ticks import CHANNEL_OF, Tick
+from feed.ticks import CHANNEL_OF, DAY_NS, Tick
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,6 @@ BATCH_TICKS: Final = 1_000
 """Made into columns at a time by the writing thread, so that it never holds the interpreter for
 long."""
 SEGMENT_BYTES: Final = 33_554_432
-DAY_NS: Final = 86_400_000_000_000
 PLACE_DIGITS: Final = 20
 TAKEN: Final = "is recorded into by another feed, give each its own"
 SPARE_BYTES: Final = 262_144

@@ -9,7 +9,7 @@ from feed.hub.index import Index
 from feed.hub.tally import Tally
 from feed.protocol.messages import Snapshot, Statistics
 from feed.symbols import SymbolSet
-from feed.ticks import DAY_NS, REWIND_NS, Bar, Quote, Size, Status, Trade
+from feed.ticks import DAY_NS, Bar, Quote, Size, Status, Trade, is_new_session
 
 _T = TypeVar("_T", Quote, Trade, Bar, Status)
 
@@ -31,10 +31,6 @@ class SessionStatistics(Tally):
         self.ts_event = ts_event
         self.day = ts_event // DAY_NS
         self.previous_close = previous_close
-
-    def is_over(self, ts_event: int) -> bool:
-        """Tell whether a trade of some time begins another session."""
-        return ts_event // DAY_NS != self.day or ts_event < self.ts_event - REWIND_NS
 
     def snapshot(self) -> Statistics:
         """Give the statistics as they stand now."""
@@ -63,7 +59,7 @@ class LastValues:
     def count(self, symbol: str, ts_event: int, price: float, size: Size) -> None:
         """Add one trade to its symbol's session statistics."""
         own = self.statistics.get(symbol)
-        if own is None or own.is_over(ts_event):
+        if own is None or is_new_session(own.ts_event, ts_event):
             previous = own.last if own else None
             own = self.statistics[symbol] = SessionStatistics(price, ts_event, previous)
         own.ts_event = ts_event

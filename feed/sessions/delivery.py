@@ -7,14 +7,17 @@ From the first short write until everything is sent, the session lives in its ou
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from feed.hub.cohort import Cohort, Segment
 from feed.hub.interval import Interval
 from feed.hub.pending import Target, tick_frames
 from feed.hub.stream import Stream
 from feed.sessions.outbox import Entry, Outbox
-from feed.sessions.subscriber import Context, Subscriber
+from feed.sessions.subscriber import Subscriber
+
+if TYPE_CHECKING:
+    from feed.sessions.tiers import Tier
 
 TURN_BYTES: Final = 65_536
 """The most that one session writes before others get their turn."""
@@ -115,15 +118,15 @@ class Delivery:
         """Go over to another cohort; what was pending in either must have gone out."""
         self.subscriber.join(cohort, self, behind=self.outbox is not None)
 
-    def serve_from(self, context: Context) -> bool:
-        """Take ticks from another hub from now on; tells whether that can be.
+    def serve_from(self, tier: Tier) -> bool:
+        """Take ticks from the hub of another tier from now on; tells whether that can be.
 
         It cannot once something was subscribed or is owed: that is of the hub before.
         """
         if len(self.subscriber.subscriptions) or self.outbox is not None:
             return False
         self.subscriber.leave(self)
-        self.subscriber.context = context
+        self.subscriber.tier = tier
         return True
 
     def send(self, frame: bytes) -> None:
@@ -180,7 +183,7 @@ class Delivery:
         self._transport.want_write(True)
 
     def _check(self, outbox: Outbox) -> None:
-        limit_bytes = self.subscriber.context.limits.outbox_bytes
+        limit_bytes = self.subscriber.tier.limits.outbox_bytes
         if outbox.queued_bytes > limit_bytes and not self.ended:
             self._overflow()
 
@@ -191,7 +194,7 @@ class Delivery:
             return
         subscriber = self.subscriber
         if subscriber.cohort is not None:
-            subscriber.context.hub.flush_cohort(subscriber.cohort)
+            subscriber.tier.hub.flush_cohort(subscriber.cohort)
         written, full = 0, False
         while written < TURN_BYTES and not (full or outbox.empty) and outbox is self.outbox:
             chunk = outbox.next_bytes()
@@ -236,7 +239,7 @@ class Delivery:
         self._transport.want_write(True)
         self.drain()
         if self.outbox is not None:
-            self.subscriber.context.later(FAREWELL_S, self._transport.abort)
+            self.subscriber.tier.later(FAREWELL_S, self._transport.abort)
 
     def abort(self) -> None:
         """Let the socket go, whatever is still unsent."""

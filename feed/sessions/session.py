@@ -222,7 +222,8 @@ class Session:
         """Hold the session to its entitlements as they are now; tells what was lost.
 
         It begins when it is this session's turn, as many may have the same key. What the session is
-        busy with was begun under those before, and is finished first.
+        busy with was begun under those before, and is finished first; but where the delay changes
+        meanwhile, the session ends.
         """
         if self.busy and self.principal.delay_s != before.delay_s:
             self._leave_hub()  # what is half done would have it served from there after all

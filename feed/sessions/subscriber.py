@@ -5,44 +5,35 @@ No byte moves here. While a session is behind, its outbox asks here what a strea
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from feed.hub.cohort import Cohort, Member
 from feed.hub.hub import Hub
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import NOTHING, Subscriptions
 from feed.sessions.catchup import CatchUp, Past
-from feed.sessions.limits import Limits
 from feed.sessions.outbox import Account, Outbox
 from feed.sessions.own import OwnTicks
-from feed.sessions.snapshots import Snapshots
 
-
-class Context(Protocol):
-    """What all sessions that are served from one hub share."""
-
-    hub: Hub
-    limits: Limits
-    snapshots: Snapshots
-    later: Callable[[float, Callable[[], None]], object]
+if TYPE_CHECKING:
+    from feed.sessions.tiers import Tier
 
 
 class Subscriber:
     """What one session takes.
 
     Attributes:
-        context: where it is served from.
+        tier: where it is served from.
         batched: whether several ticks travel to it in one message.
         cohort: whose ticks it takes; None where it takes none.
         positions: last seq sent, of the streams taken at an interval.
         own: what the session publishes itself; None where nothing is kept from it.
     """
 
-    __slots__ = ("batched", "cohort", "context", "own", "positions")
+    __slots__ = ("batched", "cohort", "own", "positions", "tier")
 
-    def __init__(self, context: Context, *, batched: bool) -> None:
-        self.context = context
+    def __init__(self, tier: Tier, *, batched: bool) -> None:
+        self.tier = tier
         self.batched = batched
         self.cohort: Cohort | None = None
         self.positions: dict[Stream, int] = {}
@@ -51,7 +42,7 @@ class Subscriber:
     @property
     def hub(self) -> Hub:
         """Where its ticks come from."""
-        return self.context.hub
+        return self.tier.hub
 
     @property
     def subscriptions(self) -> Subscriptions:
@@ -109,7 +100,7 @@ class Subscriber:
             if stream in self.positions:
                 self.positions[stream] = stream.seq
         allowed = self.subscriptions.rights.channels
-        return self.context.snapshots.frame(symbol, channels, allowed)
+        return self.tier.snapshots.frame(symbol, channels, allowed)
 
     def new_outbox(self) -> Outbox:
         """Give an outbox in which nothing is owed yet."""
@@ -119,7 +110,7 @@ class Subscriber:
             positions=self.positions,
             own_since=self._own_since,
         )
-        watermark_bytes = self.context.limits.watermark_bytes
+        watermark_bytes = self.tier.limits.watermark_bytes
         return Outbox(Account(self.batched, watermark_bytes, self._conflates), catch_up)
 
     def _take_along(self, before: Cohort, cohort: Cohort) -> None:

@@ -74,7 +74,10 @@ def unsubscribe(session: Session, command: Unsubscribe, context: Context) -> Ste
 
 
 def hold_to_rights(session: Session) -> Steps:
-    """Deliver no more than the principal may have now, and tell what was lost, if anything is."""
+    """Deliver what the principal may have now, and acknowledge it, with what was lost, if anything.
+
+    Rights that were only gained are acknowledged too, as a wildcard may take more by them.
+    """
     before = session.subscriptions
     after = before.under(session.principal.rights)
     if after is before or not len(before):
