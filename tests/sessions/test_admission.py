@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -84,6 +85,13 @@ class Desk:
     @property
     def closes(self) -> dict[int, int]:
         return self.world.hub.metrics.sessions_closed
+
+
+@contextmanager
+def steps_of(size: int) -> Iterator[None]:
+    """Have commands done in steps of so many symbols or streams."""
+    with patch("feed.hub.steps.STEP", size), patch("feed.sessions.subscribing.STEP", size):
+        yield
 
 
 def test_nothing_but_authenticate_is_done_before_it() -> None:
@@ -238,7 +246,7 @@ def test_rights_that_are_cut_while_a_first_subscribe_is_in_steps_are_held_to_aft
     desk.world.publish(*map(quote, "ABCDE"))
     desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=ALL_SYMBOLS)
     desk.tell(type="authenticate", token="desk-2")
-    with patch("feed.hub.steps.STEP", 1):
+    with steps_of(1):
         desk.session.receive(b'{"type":"subscribe","symbols":["*"],"channels":["quotes"]}')
         assert desk.session.busy
         desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=SymbolSet(["B"]))
@@ -249,12 +257,27 @@ def test_rights_that_are_cut_while_a_first_subscribe_is_in_steps_are_held_to_aft
     assert [own["symbol"] for own in told] == ["B"]
 
 
+def test_a_subscribe_is_done_under_the_rights_that_it_began_with_and_what_is_lost_is_told() -> None:
+    desk = Desk()
+    desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=ALL_SYMBOLS)
+    desk.tell(type="authenticate", token="desk-2")
+    command = {"type": "subscribe", "id": 1, "symbols": ["A", "B", "C"], "channels": ["quotes"]}
+    less = replace(desk.desk_2, subscribe=SymbolSet(["B"]), subscription_limit=1)
+    with steps_of(1):
+        desk.session.receive(orjson.dumps(command))
+        desk.register.known["desk-2"] = less
+        done, lost = (own for own in desk.during(desk.patrol) if own["type"] == "subscribed")
+    assert done == {"type": "subscribed", "id": 1, "subscriptions": {"quotes": ["A", "B", "C"]}}
+    assert [own["symbol"] for own in lost["rejected"]] == ["A", "C"]
+    assert lost["subscriptions"] == {"quotes": ["B"]}
+
+
 def test_a_delay_that_comes_while_a_first_subscribe_is_in_steps_ends_the_session() -> None:
     desk = Desk()
     desk.world.publish(*map(quote, "ABCDE"))
     desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=ALL_SYMBOLS)
     desk.tell(type="authenticate", token="desk-2")
-    with patch("feed.hub.steps.STEP", 1):
+    with steps_of(1):
         desk.session.receive(b'{"type":"subscribe","symbols":["*"],"channels":["quotes"]}')
         assert desk.session.busy
         desk.register.known["desk-2"] = replace(desk.desk_2, delay_s=900)
@@ -267,7 +290,7 @@ def test_a_command_that_waits_begins_under_the_new_rights() -> None:
     desk = Desk()
     desk.register.known["desk-2"] = replace(desk.desk_2, subscribe=ALL_SYMBOLS)
     desk.tell(type="authenticate", token="desk-2")
-    with patch("feed.hub.steps.STEP", 1):
+    with steps_of(1):
         for symbols in (["A", "B"], ["C", "D"]):
             command = {"type": "subscribe", "symbols": symbols, "channels": ["quotes"]}
             desk.session.receive(orjson.dumps(command))
@@ -493,7 +516,7 @@ class Watched(Desk):
 def test_whatever_happens_no_tick_is_sent_that_is_not_entitled(
     actions: list[tuple[str, list[str], set[str]]], delivery: str, step: int
 ) -> None:
-    with patch("feed.hub.steps.STEP", step):
+    with steps_of(step):
         desk = Watched(delivery)
         for action in actions:
             desk.act(*action)
