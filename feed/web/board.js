@@ -12,7 +12,7 @@ export class Board {
   rows = new Map();
   /** Changed since they were painted. @type {Set<Row>} */
   dirty = new Set();
-  /** Set when a row has come or gone. */
+  /** Set when a row has come or gone, or was heard of for the first time. */
   grown = false;
   /** @type {{ key: string, down: boolean } | null} null: the order of the watchlist */
   sort = null;
@@ -30,7 +30,7 @@ export class Board {
   /** Take a tick; gives whether it was news. @param {any} tick @param {number} nowMs */
   take(tick, nowMs) {
     const row = this.row(tick.symbol);
-    row.heardMs = nowMs;
+    this.#hear(row, nowMs);
     row.stale = false;
     this.dirty.add(row);
     if (tick.type === "quote") takeQuote(row, tick);
@@ -42,9 +42,15 @@ export class Board {
   /** @param {any} snapshot @param {number} nowMs */
   snapshot(snapshot, nowMs) {
     const row = this.row(snapshot.symbol);
-    if (snapshot.quote || snapshot.trade) row.heardMs = nowMs;
+    if (snapshot.quote || snapshot.trade) this.#hear(row, nowMs);
     takeSnapshot(row, snapshot);
     this.dirty.add(row);
+  }
+
+  /** @param {Row} row @param {number} nowMs */
+  #hear(row, nowMs) {
+    this.grown ||= !row.heardMs;
+    row.heardMs = nowMs;
   }
 
   /** Take the sums of trades that were left out, if they are newer than ours. @param {any} snapshot */

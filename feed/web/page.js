@@ -22,7 +22,7 @@ import { isName, isPattern, split, Watchlist } from "./watchlist.js";
 const SLOW = 4001; // the close code of a session that does not read what it is sent
 const SPARING = "This browser was too slow for every trade and now gets the newest one, once a second; volume, high, low and VWAP follow every 5 s. R asks for every trade again.";
 const CATCH_UP_MS = 5000;
-const SETTLE_MS = 2000; // while the first rows come, the first one is selected
+const SETTLE_MS = 2000; // after the first row has come: meanwhile the first in the list is selected
 const NOTICE_MS = 15_000;
 const SORT_MS = 1000; // rows that are sorted by a price do not jump about
 
@@ -71,6 +71,7 @@ let shown = [];
 let selected = "";
 let interval = storage.getItem("feed.interval") ?? "1s";
 let [scheduled, sortedMs, caughtUpMs] = [false, 0, 0];
+let settledMs = Infinity; // when the first rows have come
 let chosen = false; // by a person
 let lostAt = ""; // when the connection was
 let typed = ""; // to be selected once the server has taken it
@@ -202,7 +203,6 @@ function follow(tick) {
 feed.on("snapshot", (snapshot) => {
   if (!watchlist.has(snapshot.symbol)) return;
   board.snapshot(snapshot, performance.now());
-  if (!selected) board.grown = true;
   wake();
 });
 feed.on("open", ({ sameEpoch }) => {
@@ -277,7 +277,8 @@ function arrange(nowMs) {
   table.show(shown);
   byId("watch-note").hidden = shown.length > 0;
   const first = shown.find((row) => row.heardMs > 0);
-  if (first && (!selected || (!chosen && nowMs < SETTLE_MS))) select(first.symbol);
+  if (first) settledMs = Math.min(settledMs, nowMs + SETTLE_MS);
+  if (first && (!selected || (!chosen && nowMs < settledMs))) select(first.symbol);
   detail.paint(selected, board.rows.get(selected));
 }
 

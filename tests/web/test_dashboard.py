@@ -267,6 +267,25 @@ def test_a_halt_is_marked_with_its_reason_and_its_end_is_not(desk: Open, tmp_pat
         page.wait(STATUS_IS % '""')
 
 
+def test_of_the_first_rows_the_first_in_the_list_is_selected_unless_a_person_chose(
+    desk: Open, tmp_path: Path
+) -> None:
+    """Time stands still in the page, so that the rows come at the start however slow it is."""
+    still = ("performance.now = () => 1000;",)
+    with serving(tmp_path, "--simulate", "Z", "--anonymous-publish", "*") as feed:
+        url = f"http://127.0.0.1:{feed.port}/"
+        page = desk(f"{url}?symbols=A,B,C", scripts=still)
+        wait_for(lambda: subscriptions(url) == 9, "three channels of three names")
+        for symbol in "CB":
+            publish(url, {"type": "trade", "symbol": symbol, "price": 5, "size": 1})
+            page.wait_for_text("#name", symbol)
+        page.page.click('#watch tr[data-symbol="C"]')
+        page.wait_for_text("#name", "C")
+        publish(url, {"type": "trade", "symbol": "A", "price": 7.25, "size": 1})
+        page.wait_for_text('#watch tr[data-symbol="A"] .last', "7.25")
+        assert page.text("#name") == "C"
+
+
 def test_a_server_that_is_killed_is_waited_for_and_what_was_missed_is_accounted_for(
     desk: Open, tmp_path: Path
 ) -> None:

@@ -202,6 +202,25 @@ def test_rows_are_sorted_and_what_is_not_known_comes_last(
     assert "".join(symbol for symbol, _ in ask("board.js", BOARD, asked)) == order
 
 
+def test_rows_are_arranged_anew_when_a_name_is_heard_of_for_the_first_time(ask: Ask) -> None:
+    body = """
+        const board = new own.Board();
+        const heard = [];
+        const note = () => { heard.push(board.grown); board.grown = false; };
+        board.ordered(["A", "B", "C"]);
+        note();
+        for (const tick of [...asked, ...asked]) { board.take(tick, 1000); note(); }
+        const { bid, ask } = asked[0];
+        for (const quote of [undefined, { bid, ask }, { bid, ask }]) {
+          board.snapshot({ symbol: "C", seqs: {}, quote }, 1000);
+          note();
+        }
+        return heard;
+    """
+    told = ask("board.js", body, TICKS[:2])
+    assert told == [True, True, True, False, False, False, True, False]
+
+
 def test_a_symbol_that_has_fallen_silent_is_stale_and_one_that_never_spoke_is_not(
     ask: Ask,
 ) -> None:
