@@ -32,7 +32,8 @@ examples:
 Every seq of every stream must come once and in order, or be announced as skipped, or, after a
 reconnect, be admitted as lost. At the end the feed is asked, over a second connection, how far each
 stream is, so that one which fell silent is found. Exit code: 0 nothing is unexplained, 1 something
-is, 2 misuse. Ctrl-C ends the check early; what was seen until then is judged.
+is, 2 misuse. Ctrl-C ends the check early; what was seen until then is judged. Another one, or one
+after the time is over, ends it at once: the end is not compared then, and the exit code is 1.
 """
 
 EXPLAINED: Final = {
@@ -176,17 +177,16 @@ class Check:
         import asyncio
         import signal
 
-        stop = asyncio.Event()
+        signals = asyncio.Semaphore(0)
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        reading, stopping = asyncio.create_task(self._read()), asyncio.create_task(stop.wait())
-        await asyncio.wait({reading, stopping}, timeout=limit_s, return_when="FIRST_COMPLETED")
-        await self._settle(reading)
-        for task in (reading, stopping):
-            task.cancel()
-        await asyncio.wait({reading, stopping})
-        if not reading.cancelled():
-            reading.result()
+            asyncio.get_running_loop().add_signal_handler(number, signals.release)
+        reading = asyncio.create_task(self._read())
+        await _interrupted(signals, reading, limit_s)
+        self._ended_s = time.monotonic()
+        settling = asyncio.create_task(self._settle(reading))
+        if await _interrupted(signals, settling):
+            self._unknown = "interrupted before the end was compared"
+        await _end(settling, reading)
 
     async def _settle(self, reading: asyncio.Task[None]) -> None:
         """Let a connection that was just dropped come back, and what is on its way arrive."""
@@ -238,7 +238,6 @@ class Check:
                     async for batch in ticks.batches():
                         self._audit.take(batch)
                 finally:
-                    self._ended_s = time.monotonic()
                     self._cut_off = not ticks.connected
 
     def _chores(self) -> Iterator[Coroutine[Any, Any, None]]:
@@ -294,6 +293,31 @@ class Check:
         if self.good:
             told.append("good: every seq is accounted for")
         return "\n".join(told)
+
+
+async def _interrupted(
+    signals: asyncio.Semaphore, task: asyncio.Task[None], limit_s: float | None = None
+) -> bool:
+    """Wait until a task is done, or for so long; tells whether a signal came before."""
+    import asyncio
+
+    signal = asyncio.create_task(signals.acquire())
+    await asyncio.wait({task, signal}, timeout=limit_s, return_when="FIRST_COMPLETED")
+    came = signal.done() and not task.done()
+    signal.cancel()
+    return came
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks, and raise what they have failed with."""
+    import asyncio
+
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
 
 
 async def _until(condition: Callable[[], bool], limit_s: float) -> None:

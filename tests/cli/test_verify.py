@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import pty
 import re
@@ -11,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from urllib.parse import urljoin
 
 import pytest
@@ -58,28 +59,36 @@ def gossiping(ticks: list[Tick]) -> list[Tick]:
     return [*ticks, Quote("B", 1, 1, 1.0, 1, 1.5, 1, 1)]
 
 
+WELCOME = Welcome(1, "s", "e", 5, "none")
+
+
 @contextmanager
 def feed_that_is(kind: Callable[[list[Tick]], list[Tick]]) -> Iterator[str]:
     """Serve quotes of A, once, and say nothing more; any other symbol is rejected."""
     published: list[Tick] = []
 
     def talk(peer: ServerConnection) -> None:
-        send: Callable[[object], None] = lambda message: peer.send(encode(message).decode())  # noqa: E731
-        send(Welcome(1, "s", "e", 5, "none"))
-        for message in peer:
-            command = read_command(message if isinstance(message, bytes) else message.encode())
-            assert isinstance(command, Subscribe)
+        send(peer, WELCOME)
+        for command in subscribes(peer):
             unknown = [own for own in command.symbols if own not in ("A", "*")]
             rejected = [Rejection(own, "unknown_symbol", "no source") for own in unknown]
             known = [own for own in command.symbols if own not in unknown]
             held = dict.fromkeys(command.channels, known) if known else {}
-            send(Subscribed(held, id=command.id, rejected=rejected))
+            send(peer, Subscribed(held, id=command.id, rejected=rejected))
             if known:
-                send(Snapshot("A", {"quotes": len(published)}))
+                send(peer, Snapshot("A", {"quotes": len(published)}))
                 ticks = [] if published else kind(quotes())
                 published[:] = quotes()
                 for start in range(0, len(ticks), 100):
-                    send(ticks[start : start + 100])
+                    send(peer, ticks[start : start + 100])
+
+    with listening(talk) as url:
+        yield url
+
+
+@contextmanager
+def listening(talk: Callable[[ServerConnection], None]) -> Iterator[str]:
+    """Serve each connection by a call."""
 
     def handle(peer: ServerConnection) -> None:
         with suppress(ConnectionClosed):
@@ -93,8 +102,52 @@ def feed_that_is(kind: Callable[[list[Tick]], list[Tick]]) -> Iterator[str]:
         thread.join()
 
 
+def send(peer: ServerConnection, message: object) -> None:
+    peer.send(encode(message).decode())
+
+
+def subscribes(peer: ServerConnection) -> Iterator[Subscribe]:
+    """Read the commands of a client that asks for ticks and nothing else."""
+    for message in peer:
+        command = read_command(message if isinstance(message, bytes) else message.encode())
+        assert isinstance(command, Subscribe)
+        yield command
+
+
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "feed", "verify", *arguments]
+
+
+class Terminal:
+    """`feed verify` on a terminal.
+
+    Attributes:
+        seen: what it has written.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._outer, inner = pty.openpty()
+        env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "60"}
+        self.process = subprocess.Popen(command(url), stdout=inner, stderr=inner, env=env)
+        os.close(inner)
+        self.seen = ""
+
+    def until(self, text: str) -> None:
+        """Read until it has written this."""
+        while text not in self.seen:
+            self.seen += os.read(self._outer, 65_536).decode()
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Read what is left, whether it has ended or not."""
+        self.process.kill()
+        with suppress(OSError):  # EIO: the terminal's other side is closed
+            while more := os.read(self._outer, 65_536):
+                self.seen += more.decode()
+        os.close(self._outer)
+        self.process.wait(20)
 
 
 def feed_verify(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -125,9 +178,9 @@ def test_each_way_of_being_wrong_is_caught_and_named(
     assert verdicts == [verdict]
 
 
-def verified(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+def verified(monkeypatch: pytest.MonkeyPatch, *arguments: str, catch_up_s: float = 0.5) -> int:
     """Run it in this process, where it waits for what is missing less long."""
-    monkeypatch.setattr(verify, "CATCH_UP_S", 0.5)
+    monkeypatch.setattr(verify, "CATCH_UP_S", catch_up_s)
     parser = argparse.ArgumentParser()
     verify.add(parser.add_subparsers())
     return verify.run(parser.parse_args(["verify", *arguments]))
@@ -147,11 +200,21 @@ def test_a_stream_that_falls_silent_to_the_end_is_found(
 def test_a_stream_of_a_real_feed_that_falls_silent_is_found_among_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """However loaded the machine is: the others may come late, by some seconds."""
     market = ("--simulate", "20", "--rate", "2000")
-    with serving(tmp_path, *market) as feed, broken(feed.port, Silencing) as url:
-        assert verified(monkeypatch, url, "--seconds", "1") == 1
+    made: list[Silencing] = []
+
+    def silencing() -> Silencing:
+        made.append(Silencing())
+        return made[-1]
+
+    with serving(tmp_path, *market) as feed, broken(feed.port, silencing) as url:
+        assert verified(monkeypatch, url, "--seconds", "1", catch_up_s=3) == 1
     (bad,) = capsys.readouterr().out.splitlines()[1:]
+    assert made[0].silent is not None
+    kind, symbol = made[0].silent
     assert bad.startswith("bad: 1 silent: ")
+    assert f"(first: {kind}s {symbol} at seq " in bad
 
 
 def test_what_cannot_be_asked_at_the_end_is_not_good(
@@ -181,17 +244,20 @@ def test_a_real_feed_that_is_dropped_again_and_again_is_good(tmp_path: Path) -> 
     assert "reconnects 0" not in counts
 
 
-def ticks_out(url: str) -> float:
-    """Give how many quotes and trades a feed has sent."""
+TICKS_OUT = r"feed_ticks_out_total{.*(?:quotes|trades).*} (\S+)"
+
+
+def metric(url: str, pattern: str) -> float:
+    """Give the sum of some of a feed's metrics."""
     with urllib.request.urlopen(urljoin(f"http:{url[3:]}", "/metrics"), timeout=10) as answer:
         text = answer.read().decode()
-    return sum(map(float, re.findall(r"feed_ticks_out_total{.*(?:quotes|trades).*} (\S+)", text)))
+    return sum(map(float, re.findall(pattern, text)))
 
 
 def test_what_a_client_cannot_see_for_lack_of_a_connection_is_not_good(tmp_path: Path) -> None:
     with serving(tmp_path, "--simulate", "AAPL", "--rate", "100") as feed:
         checking = subprocess.Popen(command(feed.url), stdout=subprocess.PIPE, text=True)
-        wait_for(lambda: ticks_out(feed.url) > 0, "ticks have come")
+        wait_for(lambda: metric(feed.url, TICKS_OUT) > 0, "ticks have come")
         feed.stop()
         checking.send_signal(signal.SIGINT)
         out, _ = checking.communicate(timeout=20)
@@ -215,24 +281,53 @@ def test_unknown_symbols_are_named_and_alone_they_fail() -> None:
 def test_on_a_terminal_it_reports_every_second_and_a_signal_ends_it_with_a_verdict(
     sent: signal.Signals,
 ) -> None:
-    outer, inner = pty.openpty()
-    with feed_that_is(forgetful) as url:
-        env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "60"}
-        process = subprocess.Popen(command(url), stdout=inner, stderr=inner, env=env)
-        os.close(inner)
-        seen = b""
-        while b"missing 4" not in seen:
-            seen += os.read(outer, 65_536)
-        process.send_signal(sent)
-        with suppress(OSError):  # EIO: the terminal's other side is closed
-            while more := os.read(outer, 65_536):
-                seen += more
-        assert process.wait(20) == 1
-    os.close(outer)
-    text = seen.decode()
-    assert text.lstrip().startswith("1 s  ticks 4,996")
-    assert "bad: 4 missing" in text
-    assert "Traceback" not in text
+    with feed_that_is(forgetful) as url, Terminal(url) as terminal:
+        terminal.until("missing 4")
+        terminal.process.send_signal(sent)
+        assert terminal.process.wait(20) == 1
+    assert terminal.seen.lstrip().startswith("1 s  ticks 4,996")
+    assert "bad: 4 missing" in terminal.seen
+    assert "Traceback" not in terminal.seen
+
+
+def test_a_second_signal_ends_it_while_the_end_is_compared() -> None:
+    """The feed has nothing to say to the second connection."""
+    served: list[Subscribe] = []
+    asked = Event()
+
+    def stalling(peer: ServerConnection) -> None:
+        send(peer, WELCOME)
+        for own in subscribes(peer):
+            if served:
+                asked.set()
+                continue
+            served.append(own)
+            send(peer, Subscribed(dict.fromkeys(own.channels, own.symbols), id=own.id))
+            send(peer, quotes()[0])
+
+    with listening(stalling) as url, Terminal(url) as terminal:
+        terminal.until("ticks 1 ")
+        terminal.process.send_signal(signal.SIGINT)
+        assert asked.wait(20)
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.process.wait(20) == 1
+    assert "interrupted before the end was compared" in terminal.seen
+
+
+def test_how_long_it_took_to_compare_the_end_is_not_among_the_seconds_checked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[str] = []
+
+    async def settle(own: verify.Check, _: object) -> None:
+        told.append(own.report())
+        await asyncio.sleep(0.2)
+
+    monkeypatch.setattr(verify.Check, "_settle", settle)
+    with feed_that_is(honest) as url:
+        verified(monkeypatch, url, "--symbols", "A", "--seconds", "0.4")
+    [before], after = told, capsys.readouterr().out
+    assert after.split(":")[0] == before.split(":")[0]
 
 
 def test_a_server_that_is_not_there_is_one_line() -> None:

@@ -98,6 +98,14 @@ class Silencing:
         self._silent = b""
         self._number = 0
 
+    @property
+    def silent(self) -> tuple[str, str] | None:
+        """The type and the symbol of its ticks; None before it is chosen."""
+        if not self._silent:
+            return None
+        tick = json.loads(self._silent + b"}")
+        return tick["type"], tick["symbol"]
+
     def __call__(self, text: bytes) -> list[bytes]:
         if is_tick(text):
             self._number += 1
