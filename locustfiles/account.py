@@ -201,7 +201,7 @@ class Account:
             return None
         ledger = self.conversation.ledger
         come = Positions(ledger.epoch, ledger.positions())
-        return [*silent(newest, come, self.conversation.subscriptions)]
+        return [*silent(newest, come, self.conversation.subscriptions, ledger.doubtful)]
 
     def stale(self) -> str | None:
         """Say for how long there has been no heartbeat, if that is too long."""

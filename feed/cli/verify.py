@@ -202,13 +202,13 @@ class Check:
 
         ticks = self._connection
         try:
-            due = await newest(self._url, ticks.subscriptions, self._come(), token=token())
+            due = await newest(self._url, ticks.subscriptions, self._sure, token=token())
         except FeedError as error:
             self._unknown = str(error)
             return
 
         def left() -> list[str]:
-            return [*silent(due, self._come(), ticks.subscriptions)]
+            return [*silent(due, self._come(), ticks.subscriptions, ticks.doubtful)]
 
         def all_came() -> bool:
             return ticks.epoch == due.epoch and not left()
@@ -224,6 +224,10 @@ class Check:
         from feed.client.commands import Positions
 
         return Positions(self._connection.epoch, self._connection.positions())
+
+    def _sure(self) -> Positions:
+        """Give the same without the streams that may not be ours any more."""
+        return self._come().without(self._connection.doubtful)
 
     async def _read(self) -> None:
         from feed.cli.beside import beside

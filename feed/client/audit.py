@@ -5,7 +5,7 @@ A hole at the very end is none that later ticks show, so `silent` looks at where
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from feed.client.commands import Positions
 from feed.client.events import Disorder, Event, Gap, Reconnected
@@ -118,7 +118,10 @@ class Audit:
 
 
 def silent(
-    newest: Positions, come: Positions, subscriptions: Mapping[str, Iterable[str]]
+    newest: Positions,
+    come: Positions,
+    subscriptions: Mapping[str, Iterable[str]],
+    doubtful: Container[tuple[str, str]] = (),
 ) -> Iterator[str]:
     """Name the streams of which less has come, or been told, than the feed had.
 
@@ -126,6 +129,7 @@ def silent(
         newest: how far the streams of the feed had come at one moment.
         come: how far they have come here since; of another numbering nothing can be said.
         subscriptions: channel -> symbols and patterns, as the feed confirmed them.
+        doubtful: streams that may not be sent any more, of which nothing is said.
     """
     if come.epoch != newest.epoch:
         return
@@ -133,7 +137,7 @@ def silent(
         due, had = newest.seqs.get(channel, {}), come.seqs.get(channel, {})
         for symbol in dict.fromkeys(_named(names, due)):
             seq = had.get(symbol, 0)
-            if seq < due.get(symbol, 0):
+            if seq < due.get(symbol, 0) and (channel, symbol) not in doubtful:
                 yield f"{channel} {symbol} at seq {seq}, where the feed was at {due[symbol]}"
 
 

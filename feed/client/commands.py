@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from feed.protocol.codec import encode
@@ -45,6 +45,14 @@ class Positions(NamedTuple):
         """Give how much the positions of a symbol add to a command."""
         seqs = (self.seqs.get(channel, {}).get(symbol) for channel in channels)
         return sum(len(symbol) + len(str(seq)) + 4 for seq in seqs if seq is not None)
+
+    def without(self, streams: Container[tuple[str, str]]) -> Positions:
+        """Give all but the positions of some streams, named by channel and symbol."""
+        left = {
+            channel: {own: seq for own, seq in seqs.items() if (channel, own) not in streams}
+            for channel, seqs in self.seqs.items()
+        }
+        return Positions(self.epoch, left)
 
 
 NOWHERE: Final = Positions("", {})

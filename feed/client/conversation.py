@@ -254,6 +254,9 @@ class Conversation:
         for rejection in ack.rejected:
             if rejection.code != codes.NOT_SUBSCRIBED:
                 self.rejections[rejection.symbol] = rejection
+        if ack.id is None:  # the rights have changed
+            lost = None if ack.rejected_total else {own.symbol for own in ack.rejected}
+            self.ledger.doubt(ack.subscriptions, lost)
         change = self._answered(ack)
         if isinstance(change, Subscribe):
             self._want(change, ack.subscriptions)

@@ -6,7 +6,7 @@ that no `skipped` notice covers is a gap.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, Final
 
 import msgspec
@@ -40,6 +40,7 @@ class Ledger:
         self._tell = tell
         self._streams: dict[type, dict[str, Any]] = {kind: {} for kind in CHANNEL_OF}
         self._holes: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        self._doubts: dict[tuple[str, str], int] = {}  # with the seq that each one had then
         self.epoch = ""
 
     def welcome(self, epoch: str) -> bool:
@@ -81,11 +82,18 @@ class Ledger:
             self._tell(Disorder(channel, tick.symbol, tick.seq, "duplicate"))
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Account for a snapshot: whatever lies before it and did not come is lost."""
+        """Account for a snapshot: whatever lies before it and did not come is lost.
+
+        A stream in doubt was taken away, then, and is given back: what lies between was not ours.
+        """
+        symbol = snapshot.symbol
         for channel, seq in snapshot.seqs.items():
             if channel in KIND_OF:
                 tick = getattr(snapshot, _HELD[channel])
-                self._advance(channel, snapshot.symbol, seq + 1, seq, tick)
+                doubted = self._doubted(channel, symbol)
+                self._doubts.pop((channel, symbol), None)
+                before = seq if doubted is None else min(seq, doubted)
+                self._advance(channel, symbol, before + 1, seq, tick)
 
     def skipped(self, skipped: Skipped) -> None:
         """Account for ticks the server says it did not send."""
@@ -96,6 +104,7 @@ class Ledger:
     def resumed(self, resumed: Resumed) -> None:
         """Account for the end of a resume: what did not come of it is lost, told or not."""
         kind = KIND_OF.get(resumed.channel)
+        self._doubts.pop((resumed.channel, resumed.symbol), None)
         before = self._streams[kind].get(resumed.symbol) if kind else None
         if before is None or before.seq >= resumed.to_seq:
             return
@@ -155,6 +164,35 @@ class Ledger:
                 if symbol not in patterns and not symbol.startswith(prefixes):
                     del stream[symbol]
                     self._holes.pop((channel, symbol), None)
+                    self._doubts.pop((channel, symbol), None)
+
+    def doubt(self, subscriptions: Mapping[str, Iterable[str]], symbols: Set[str] | None) -> None:
+        """Take note that rights have changed, and that these symbols were lost on some channel.
+
+        Where one is subscribed by name it goes on. Elsewhere nobody says on which channels it was
+        lost, or when it comes back: its streams are in doubt until more is heard of them.
+
+        Args:
+            subscriptions: channel -> names and patterns that are left.
+            symbols: None where not all are told.
+        """
+        for kind, stream in self._streams.items():
+            channel = CHANNEL_OF[kind]
+            names = stream.keys() if symbols is None else stream.keys() & symbols
+            for symbol in names - set(subscriptions.get(channel, ())):
+                self._doubts[channel, symbol] = stream[symbol].seq
+
+    @property
+    def doubtful(self) -> set[tuple[str, str]]:
+        """The streams, by channel and symbol, that may not be sent any more."""
+        return {own for own in self._doubts if self._doubted(*own) is not None}
+
+    def _doubted(self, channel: str, symbol: str) -> int | None:
+        """Give the seq of a stream that is in doubt still: none has come since."""
+        seq = self._doubts.get((channel, symbol))
+        if seq is None or self._streams[KIND_OF[channel]][symbol].seq != seq:
+            return None
+        return seq
 
 
 def _tick(entry: Tick | Mark) -> Tick | None:

@@ -91,3 +91,8 @@ class Standing:
     def positions(self) -> dict[str, dict[str, int]]:
         """Give the last seq read of each stream: channel -> symbol -> seq."""
         return self._conversation.ledger.positions()
+
+    @property
+    def doubtful(self) -> set[tuple[str, str]]:
+        """Streams, by channel and symbol, that may have ended as the entitlements have changed."""
+        return self._conversation.ledger.doubtful

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from feed.client.aio import Connection, connect
@@ -23,20 +23,25 @@ SELDOM_MS: Final = 60_000
 
 
 async def newest(
-    url: str, subscriptions: Mapping[str, list[str]], known: Positions, *, token: Token = None
+    url: str,
+    subscriptions: Mapping[str, list[str]],
+    known: Callable[[], Positions],
+    *,
+    token: Token = None,
 ) -> Positions:
     """Ask a feed how far the streams of some subscriptions have come.
 
     Args:
         url: of the feed.
         subscriptions: channel -> names and patterns, which the feed has confirmed.
-        known: streams that it has, of which it is to tell in any case if they are among those.
+        known: gives the streams that it certainly has, of which it is to tell in any case if they
+            are among those. It is asked again, as rights may change meanwhile.
         token: whose view of the feed it is.
 
     Raises:
         FeedError: it cannot be asked, or does not tell in time.
     """
-    survey = Survey(Positions(known.epoch, _among(subscriptions, known.seqs)))
+    survey = Survey(subscriptions, known)
     connection = connect(
         url,
         delivery="latest",
@@ -61,17 +66,23 @@ class Survey:
     """The snapshots of one connection.
 
     Args:
-        known: streams of which there must be one.
+        subscriptions: of what.
+        known: gives the streams of which there must be one: those that were known from the
+            beginning, and are still.
 
     Attributes:
         seqs: how far each stream had come: channel -> symbol -> seq.
         told: how many snapshots have come.
     """
 
-    def __init__(self, known: Positions) -> None:
+    def __init__(
+        self, subscriptions: Mapping[str, list[str]], known: Callable[[], Positions]
+    ) -> None:
         self.seqs: dict[str, dict[str, int]] = {}
         self.told = 0
         self._known = known
+        first = known()
+        self._first = Positions(first.epoch, _among(subscriptions, first.seqs))
 
     def hear(self, event: Event) -> None:
         """Take in a snapshot; a new numbering has its own."""
@@ -84,11 +95,13 @@ class Survey:
 
     def missing(self, epoch: str) -> str | None:
         """Name a stream that is known and was not told of; of another numbering none is known."""
-        seqs = self._known.seqs if epoch == self._known.epoch else {}
-        for channel, known in seqs.items():
-            told = self.seqs.get(channel, {})
-            for symbol in known:
-                if symbol not in told:
+        now = self._known()
+        if not epoch == now.epoch == self._first.epoch:
+            return None
+        for channel, first in self._first.seqs.items():
+            known, told = now.seqs.get(channel, {}), self.seqs.get(channel, {})
+            for symbol in first:
+                if symbol in known and symbol not in told:
                     return f"{channel} {symbol}"
         return None
 

@@ -97,6 +97,8 @@ export class Ledger {
   #streams = { quotes: new Map(), trades: new Map(), bars: new Map(), status: new Map() };
   /** @type {Map<string, [number, number][]>} */
   #holes = new Map();
+  /** Streams that may have been taken away, each with the seq it had then. @type {Map<string, number>} */
+  #doubts = new Map();
   #tell;
 
   /** @param {(kind: "gap" | "disorder", loss: any) => void} tell */
@@ -135,11 +137,19 @@ export class Ledger {
     }
   }
 
-  /** Account for a snapshot: whatever lies before it and did not come is lost. @param {Snapshot} snapshot */
+  /**
+   * Account for a snapshot: whatever lies before it and did not come is lost. A stream in doubt was
+   * taken away, then, and is given back: what lies between was not ours.
+   * @param {Snapshot} snapshot
+   */
   snapshot(snapshot) {
-    for (const [channel, seq] of Object.entries(snapshot.seqs)) {
-      const tick = snapshot[KIND_OF[/** @type {Channel} */ (channel)]] ?? null;
-      this.#advance(/** @type {Channel} */ (channel), snapshot.symbol, seq + 1, seq, tick);
+    for (const [name, seq] of Object.entries(snapshot.seqs)) {
+      const [channel, key] = [/** @type {Channel} */ (name), `${name} ${snapshot.symbol}`];
+      const mark = this.#streams[channel]?.get(snapshot.symbol);
+      const doubted = mark !== undefined && this.#doubts.get(key) === mark.seq;
+      const before = doubted ? Math.min(seq, mark.seq) : seq;
+      this.#doubts.delete(key);
+      this.#advance(channel, snapshot.symbol, before + 1, seq, snapshot[KIND_OF[channel]] ?? null);
     }
   }
 
@@ -151,6 +161,7 @@ export class Ledger {
   /** Account for the end of a resume: what did not come of it is lost, told or not. @param {Resumed} resumed */
   resumed({ channel, symbol, from_seq, to_seq, complete }) {
     const before = this.#streams[channel]?.get(symbol);
+    this.#doubts.delete(`${channel} ${symbol}`);
     if (before === undefined || before.seq >= to_seq) return;
     const first = complete ? to_seq + 1 : Math.max(from_seq, before.seq + 1);
     this.#advance(channel, symbol, first, to_seq, null);
@@ -218,6 +229,23 @@ export class Ledger {
         if (names.has(symbol) || prefixes.some((prefix) => symbol.startsWith(prefix))) continue;
         this.#streams[channel].delete(symbol);
         this.#holes.delete(`${channel} ${symbol}`);
+        this.#doubts.delete(`${channel} ${symbol}`);
+      }
+    }
+  }
+
+  /**
+   * Take note that rights have changed, and that these symbols were lost on some channel: where one
+   * is subscribed by name it goes on; elsewhere it is in doubt until more is heard of it.
+   * @param {Record<string, string[]>} subscriptions what is left
+   * @param {string[] | null} symbols null where not all are told
+   */
+  doubt(subscriptions, symbols) {
+    for (const channel of CHANNELS) {
+      const [stream, named] = [this.#streams[channel], new Set(subscriptions[channel])];
+      for (const symbol of symbols ?? stream.keys()) {
+        const mark = stream.get(symbol);
+        if (mark && !named.has(symbol)) this.#doubts.set(`${channel} ${symbol}`, mark.seq);
       }
     }
   }
@@ -972,6 +1000,8 @@ export class Connection {
     const rejected = /** @type {Rejection[]} */ (ack.rejected ?? []);
     for (const own of rejected)
       if (own.code !== "not_subscribed") this.rejections.set(own.symbol, own);
+    if (ack.id === undefined) // the rights have changed
+      this.#ledger.doubt(ack.subscriptions, ack.rejected_total ? null : rejected.map((own) => own.symbol));
     const command = this.#answer(ack);
     if (command?.type === "subscribe") this.#wants.add(command, ack.subscriptions);
     if (command?.type !== "unsubscribe") return;

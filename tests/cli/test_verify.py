@@ -11,19 +11,23 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from urllib.parse import urljoin
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from feed.cli import verify
 from feed.protocol.codec import encode, read_command
 from feed.protocol.messages import Rejection, Snapshot, Subscribe, Subscribed, Welcome
+from feed.sessions import keys
 from feed.ticks import Quote, Tick
-from tests.integration.running import run, serving, wait_for
+from tests.integration.running import Client, run, serving, wait_for
 from tests.locustfiles.broken import broken
 from tests.locustfiles.wrongs import Silencing
 
@@ -233,6 +237,42 @@ def test_what_cannot_be_asked_at_the_end_is_not_good(
     assert "4503 limit exceeded" in bad
 
 
+@pytest.mark.parametrize("given_back", [True, False])
+def test_a_feed_that_takes_symbols_away_and_gives_them_back_is_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given_back: bool
+) -> None:
+    file = tmp_path / "keys.toml"
+    key = run("keys", "create", "desk", "--file", str(file)).stdout.strip()
+    monkeypatch.setenv("FEED_TOKEN", key)
+    options = ("--authentication", "optional", "--api-keys", str(file))
+    market = ("--simulate", "A,B", "--rate", "200", *options)
+    bearer = [Subprotocol("feed.v1"), Subprotocol(f"bearer.{key}")]
+
+    def entitle(other: Client, *symbols: str) -> None:
+        """Change the key, and wait until that holds for a session that has it, too."""
+        (own,) = keys.load(file)
+        changed = replace(own, entitlements={**own.entitlements, "subscribe": [*symbols]})
+        keys.save(file, keys.Keys({own.id: changed}))
+        other.until("subscribed")
+        other.ticks(50)
+
+    with (
+        serving(tmp_path, *market) as feed,
+        connect(feed.url, subprotocols=bearer, proxy=None, close_timeout=0.1) as connection,
+    ):
+        other = Client(connection)
+        other.subscribe("*")
+        checking = subprocess.Popen(command(feed.url), stdout=subprocess.PIPE, text=True)
+        wait_for(lambda: metric(feed.url, SUBSCRIPTIONS) == 4, "two channels of each")
+        other.ticks(50)
+        entitle(other, "B")
+        if given_back:
+            entitle(other, "*")
+        checking.send_signal(signal.SIGINT)
+        out, _ = checking.communicate(timeout=20)
+    assert out.splitlines()[1:] == ["good: every seq is accounted for"]
+
+
 def test_a_real_feed_that_is_dropped_again_and_again_is_good(tmp_path: Path) -> None:
     with serving(tmp_path, "--simulate", "AAPL,MSFT,IBM", "--rate", "5000") as feed:
         options = ("--seconds", "1.5", "--reconnect-every", "0.4", "--delivery", "all")
@@ -245,6 +285,7 @@ def test_a_real_feed_that_is_dropped_again_and_again_is_good(tmp_path: Path) -> 
 
 
 TICKS_OUT = r"feed_ticks_out_total{.*(?:quotes|trades).*} (\S+)"
+SUBSCRIPTIONS = r"(?m)^feed_subscriptions (\S+)$"
 
 
 def metric(url: str, pattern: str) -> float:

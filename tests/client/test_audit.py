@@ -107,5 +107,11 @@ def test_a_stream_is_silent_if_the_feed_is_further_on_with_it(
     assert [*silent(NEWEST, Positions("e", {"quotes": come}), {"quotes": names})] == found
 
 
+def test_nothing_is_said_of_a_stream_that_may_not_be_sent_any_more() -> None:
+    come = Positions("e", {"quotes": {"A": 1, "AB": 1, "C": 9}})
+    told = silent(NEWEST, come, {"quotes": ["*"]}, {("quotes", "A"), ("trades", "AB")})
+    assert [*told] == ["quotes AB at seq 1, where the feed was at 7"]
+
+
 def test_nothing_is_said_of_another_numbering() -> None:
     assert [*silent(NEWEST, Positions("f", {}), {"quotes": ["*"]})] == []

@@ -68,6 +68,12 @@ def test_no_command_asks_for_too_many_symbols_at_once() -> None:
     assert len(list(unsubscribes(names, None))) == 3
 
 
+def test_positions_are_left_out_by_channel_and_symbol() -> None:
+    positions = Positions("e", {"quotes": {"A": 3, "B": 4}, "trades": {"A": 1}})
+    left = positions.without({("quotes", "A"), ("bars", "B")})
+    assert left == Positions("e", {"quotes": {"B": 4}, "trades": {"A": 1}})
+
+
 def test_a_pattern_takes_the_positions_of_what_it_matches_along() -> None:
     seqs = {"quotes": {"A": 3}, "trades": {"A": 1, "B": 2}}
     (command,) = subscribe_patterns(["*"], ["quotes", "trades"], Terms(), Positions("e", seqs))

@@ -257,6 +257,31 @@ def test_unsubscribing_ends_the_numbering_of_the_stream(talk: Talk) -> None:
     assert talk.own.stats.gaps == 0
 
 
+@pytest.mark.parametrize("total", [None, 10_001])
+def test_what_was_taken_from_a_wildcard_and_is_given_back_is_no_loss(
+    talk: Talk, total: int | None
+) -> None:
+    """Very many rejections are not all told: then it may have been any stream."""
+    talk.follow("*")
+    talk.hear(quote(5), trade(5))
+    lost = Rejection("A" if total is None else "B", "not_entitled", "no")
+    held = {"quotes": ["*"]}
+    talk.hear(Subscribed(held, rejected=[lost], rejected_total=total))
+    assert ("quotes", "A") in talk.own.ledger.doubtful
+    talk.hear(Subscribed(held), Snapshot("A", {"quotes": 50}), quote(51))
+    assert (talk.own.stats.gaps, talk.own.stats.disorders) == (0, 0)
+
+
+def test_what_an_answer_rejects_is_no_stream_that_was_taken_away(talk: Talk) -> None:
+    talk.follow("*")
+    talk.hear(quote(5))
+    (command,) = talk.own.subscribe(["A"], ["bars"], Terms())
+    refused = Rejection("A", "not_entitled", "not on bars")
+    talk.hear(Subscribed({"quotes": ["*"]}, id=command.id, rejected=[refused]))
+    talk.hear(Snapshot("A", {"quotes": 9}))
+    assert talk.own.stats.lost == 4
+
+
 def test_a_token_is_sent_only_where_the_server_takes_one(talk: Talk) -> None:
     assert talk.own.open("secret") == []
     talk.hear(Welcome(1, "s", "e1", 5, "required"))

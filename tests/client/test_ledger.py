@@ -187,6 +187,55 @@ def test_a_stream_that_was_unsubscribed_begins_anew(book: Book) -> None:
     assert book.told == []
 
 
+def test_a_stream_that_was_taken_away_and_is_given_back_has_lost_nothing(book: Book) -> None:
+    book.ledger.take([quote(5), quote(5, "B")])
+    book.ledger.doubt({"quotes": ["*"]}, {"A"})
+    assert book.ledger.doubtful == {("quotes", "A")}
+    book.ledger.snapshot(snapshot(50))
+    book.ledger.take([quote(51)])
+    assert book.ledger.doubtful == set()
+    assert book.told == []
+    book.ledger.snapshot(snapshot(50, "B"))
+    assert book.told == [Gap("quotes", "B", 6, 50)]
+
+
+def test_a_stream_that_goes_on_after_a_doubt_is_accounted_for_as_before(book: Book) -> None:
+    book.ledger.take([quote(5), trade(1)])
+    book.ledger.doubt({"quotes": ["*"], "trades": ["*"]}, {"A"})
+    assert book.ledger.positions() == {"quotes": {"A": 5}, "trades": {"A": 1}}
+    book.ledger.take([quote(6), trade(3)])
+    assert book.ledger.doubtful == set()
+    book.ledger.snapshot(snapshot(9))
+    assert book.told == [Gap("trades", "A", 2, 2), Gap("quotes", "A", 7, 9)]
+
+
+def test_a_doubt_ends_with_the_word_that_a_stream_is_resumed(book: Book) -> None:
+    book.ledger.take([quote(5)])
+    book.ledger.doubt({"quotes": ["*"]}, {"A"})
+    book.ledger.resumed(resumed(6, 5))
+    assert book.ledger.doubtful == set()
+    book.ledger.snapshot(snapshot(8))
+    assert book.told == [Gap("quotes", "A", 6, 8)]
+
+
+def test_a_stream_that_is_given_back_does_not_go_back(book: Book) -> None:
+    book.ledger.take([quote(5)])
+    book.ledger.doubt({"quotes": ["*"]}, {"A"})
+    book.ledger.snapshot(snapshot(3))
+    assert book.told == [Disorder("quotes", "A", 4, "duplicate")]
+    assert book.ledger.positions() == {"quotes": {"A": 5}}
+
+
+def test_where_not_all_that_was_lost_is_told_all_but_names_is_in_doubt(book: Book) -> None:
+    book.ledger.take([quote(5), quote(5, "B"), trade(5, "B")])
+    book.ledger.doubt({"quotes": ["*", "B"], "trades": ["*"]}, None)
+    assert book.ledger.doubtful == {("quotes", "A"), ("trades", "B")}
+    book.ledger.keep({"quotes": ["*"]})
+    assert book.ledger.doubtful == {("quotes", "A")}
+    book.ledger.welcome("e2")
+    assert book.ledger.doubtful == set()
+
+
 @pytest.mark.parametrize(
     "advance",
     [

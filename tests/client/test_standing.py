@@ -4,7 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from feed.client.transport import Disconnected
-from feed.protocol.messages import Epoch, Heartbeat, Snapshot, SourcePosition
+from feed.protocol.messages import (
+    Epoch,
+    Heartbeat,
+    Rejection,
+    Snapshot,
+    SourcePosition,
+    Subscribed,
+)
 from feed.ticks import Quote, Trade
 
 Fakes = Callable[..., Any]
@@ -37,6 +44,27 @@ def test_it_tells_what_was_read_and_what_was_said(
             assert ticks.sources == {"tape": "live"}
             assert ticks.source_positions["tape"].ticks == 3
             assert not ticks.expects_none
+
+    run(main())
+
+
+def test_what_may_have_been_taken_away_is_in_doubt_until_more_is_heard_of_it(
+    fake_transport: Fakes, lines: Fakes, run: Fakes
+) -> None:
+    transport = fake_transport()
+
+    async def main() -> None:
+        async with lines(transport).connect(symbols=["*"]) as ticks:
+            transport.tell([trade(1)])
+            transport.tell(
+                Subscribed({"trades": ["*"]}, rejected=[Rejection("A", "not_entitled", "no")])
+            )
+            await anext(ticks)
+            await ticks.subscribe("B")
+            assert ticks.doubtful == {("trades", "A")}
+            transport.tell([trade(2)])
+            await anext(ticks)
+            assert ticks.doubtful == set()
 
     run(main())
 

@@ -33,9 +33,11 @@ def ask(monkeypatch: pytest.MonkeyPatch, lines: Fakes, transport: Any) -> Ask:
     monkeypatch.setattr(survey, "connect", connect)
     monkeypatch.setattr(survey, "QUIET_S", 0.01)
 
-    def ask(subscriptions: dict[str, list[str]], known: Any = None, epoch: str = "e1") -> Positions:
-        positions = Positions(epoch, known or {})
-        return asyncio.run(survey.newest(URL, subscriptions, positions))
+    def ask(subscriptions: dict[str, list[str]], *known: Any) -> Positions:
+        """Ask; `known` is what is known then, and each time that somebody looks again."""
+        left = [Positions("e1", seqs) for seqs in known] or [Positions("e1", {})]
+        look = lambda: left.pop(0) if len(left) > 1 else left[0]  # noqa: E731
+        return asyncio.run(survey.newest(URL, subscriptions, look))
 
     return ask
 
@@ -80,6 +82,15 @@ def test_a_stream_that_is_not_told_of_is_named_and_no_token_with_it(
     text = "^ws://feed did not tell within 0.1 s how far quotes B is$"
     with pytest.raises(ConnectionFailed, match=text):
         ask({"quotes": ["B"]}, {"quotes": {"B": 4}})
+
+
+def test_no_word_is_awaited_of_a_stream_that_is_known_no_more_or_was_not_to_begin_with(
+    ask: Ask, transport: Any
+) -> None:
+    """The first may have been taken away meanwhile, and no snapshot of the other was asked for."""
+    transport.tell(Snapshot("A", {"quotes": 7}))
+    both, later = {"quotes": {"A": 7, "B": 4}}, {"quotes": {"A": 7, "C": 1}}
+    assert ask({"quotes": ["*"]}, both, both, later).seqs == {"quotes": {"A": 7}}
 
 
 def test_no_word_is_awaited_of_a_stream_that_was_not_asked_for(ask: Ask, transport: Any) -> None:

@@ -192,6 +192,13 @@ def test_streams_that_stood_still_are_named_once_all_is_answered(user: User) -> 
     assert user.own.silent(newest._replace(epoch="f", seqs={"quotes": {"A": 99}})) == []
 
 
+def test_a_stream_that_may_have_been_taken_away_does_not_stand_still(user: User) -> None:
+    user.hear(quote(1), Snapshot("A", {"quotes": 1}))
+    lost = Rejection("A", "not_entitled", "no")
+    user.hear(Subscribed({"quotes": ["*"]}, rejected=[lost]))
+    assert user.own.silent(Positions("e", {"quotes": {"A": 3}})) == []
+
+
 def test_what_a_user_provokes_is_no_fault() -> None:
     user = User("delayed", "lost")
     user.greet()

@@ -25,7 +25,7 @@ from tests.web.javascript import COMPILER, WEB, Script
 LEDGER = """
 const told = [];
 const ledger = new own.Ledger((kind, loss) => told.push([kind, loss]));
-for (const [name, argument] of asked) ledger[name](argument);
+for (const [name, ...rest] of asked) ledger[name](...rest);
 return { told, positions: ledger.positions() };
 """
 WANTS = """
@@ -76,6 +76,7 @@ def span(kind: str, symbol: str, ends: tuple[int, int], **rest: Any) -> dict[str
     return {"type": kind, "channel": "quotes", "symbol": symbol, **fields, **rest}
 
 
+HELD = st.fixed_dictionaries({"quotes": st.lists(st.sampled_from(["A", "B", "A*", "*"]))})
 STEPS = st.lists(
     st.tuples(
         st.just("take"),
@@ -111,19 +112,19 @@ STEPS = st.lists(
         ),
     )
     | st.tuples(st.just("welcome"), st.sampled_from(["e1", "e1", "e2"]))
-    | st.tuples(
-        st.just("keep"),
-        st.fixed_dictionaries({"quotes": st.lists(st.sampled_from(["A", "B", "A*", "*"]))}),
-    ),
+    | st.tuples(st.just("keep"), HELD)
+    | st.tuples(st.just("doubt"), HELD, st.none() | st.lists(SYMBOLS)),
     max_size=25,
 )
 
 
-def python_account(steps: list[tuple[str, Any]]) -> dict[str, Any]:
+def python_account(steps: list[Any]) -> dict[str, Any]:
     told: list[Gap | Disorder] = []
     ledger = Ledger(told.append)
-    for name, argument in steps:
-        if name == "take":
+    for name, argument, *rest in steps:
+        if name == "doubt":
+            ledger.doubt(argument, None if rest[0] is None else set(rest[0]))
+        elif name == "take":
             ledger.take(decode(msgspec.json.encode(argument)))  # type: ignore[arg-type]
         elif name in ("welcome", "keep"):
             getattr(ledger, name)(argument)
@@ -140,9 +141,7 @@ def python_account(steps: list[tuple[str, Any]]) -> dict[str, Any]:
 
 @settings(deadline=None)
 @given(STEPS)
-def test_its_ledger_tells_what_the_python_ledger_tells(
-    ledger: Script, steps: list[tuple[str, Any]]
-) -> None:
+def test_its_ledger_tells_what_the_python_ledger_tells(ledger: Script, steps: list[Any]) -> None:
     assert ledger.ask(steps) == python_account(steps)
 
 
@@ -361,6 +360,24 @@ def test_it_wants_what_the_server_says_it_sends_of_what_was_asked_for(
     }
     sent = {(channel, symbol) for channel, names in held.items() for symbol in names}
     assert again == sent & {(channel, symbol) for channel in channels for symbol in symbols}
+
+
+@pytest.mark.parametrize("total", [None, 10_001])
+def test_what_was_taken_from_a_wildcard_and_is_given_back_is_no_loss(
+    script: Any, total: int | None
+) -> None:
+    run = script(FAKE + """
+        const feed = start({ symbols: "*" });
+        sockets[0].welcome();
+        const held = { type: "subscribed", subscriptions: { quotes: ["*"], trades: ["*"] } };
+        sockets[0].hear({ ...held, id: sockets[0].sent[0].id }, quote(5), { ...held, ...asked },
+          held, { type: "snapshot", symbol: "A", seqs: { quotes: 50 } }, quote(51), quote(53));
+        feed.close();
+        return told.filter(([kind]) => kind === "gap").map(([, { first_seq }]) => first_seq);
+    """)  # fmt: skip
+    lost = {"symbol": "A" if total is None else "B", "code": "not_entitled", "message": "no"}
+    more = {} if total is None else {"rejected_total": total}
+    assert run.ask({"rejected": [lost], **more}) == [52]
 
 
 def test_a_symbol_refused_on_one_channel_is_resumed_on_the_others(script: Any) -> None:

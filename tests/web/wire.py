@@ -82,5 +82,11 @@ class Account:
                 self.subscriptions = message.subscriptions
                 if message.id in self._leaving:
                     self._ledger.keep(message.subscriptions)
+                if message.id is None:
+                    self._ledger.doubt(message.subscriptions, _lost(message))
             case _ if type(message) in CHANNEL_OF:
                 self._ledger.take([message])
+
+
+def _lost(ack: Subscribed) -> set[str] | None:
+    return None if ack.rejected_total else {own.symbol for own in ack.rejected}
