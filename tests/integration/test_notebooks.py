@@ -77,7 +77,7 @@ def test_the_quick_start_collects_and_plots() -> None:
 def test_the_microstructure_is_that_of_the_tape() -> None:
     notebook = run("2")
     quotes, trades, symbols = value(notebook, "feed.tape(")
-    assert (quotes, trades, len(symbols)) == (76_604, 19_396, 8)
+    assert (quotes, trades, len(symbols)) == (76_640, 19_360, 8)
     spreads = [line.split() for line in outputs(notebook, "spreads =")["text/plain"].splitlines()]
     assert [row[0] for row in spreads[2:]] == symbols
     for _, quoted, effective, _ in spreads[2:]:  # trades of the simulator pay the quoted spread
