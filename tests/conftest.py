@@ -1,7 +1,8 @@
-"""What every test gets: a time limit, so that a hang is a failure with a traceback."""
+"""What every test gets: a time limit, so that a hang is a failure, and logging as it was."""
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -16,6 +17,16 @@ AGAIN_S = 1.0
 
 settings.register_profile("feed", deadline=None)  # a busy machine is no failure
 settings.load_profile("feed")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Take back what a test set up that ran a command here: the next one may look at its log."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.hookimpl(wrapper=True)

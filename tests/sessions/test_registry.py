@@ -47,10 +47,6 @@ def fails(*_: object, **named: object) -> Any:
     raise RuntimeError("odd")
 
 
-def failures(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [own.message for own in caplog.records if own.levelname == "ERROR"]
-
-
 @pytest.mark.parametrize(
     ("owner", "part"), [(Admission, "patrol"), (Admission, "expire"), (Tiers, "catch_up")]
 )
@@ -64,7 +60,7 @@ def test_a_part_of_each_beat_that_fails_keeps_no_heartbeat_back(
     for transport in transports:
         beats = [own for own in messages(transport) if own["type"] == "heartbeat"]
         assert len(beats) == 2
-    assert failures(caplog) == ["heartbeats failed, and go on: RuntimeError: odd"]
+    assert caplog.messages == ["heartbeats failed, and go on: RuntimeError: odd"]
 
 
 def test_a_session_whose_heartbeat_fails_keeps_that_of_no_other_back(
@@ -81,7 +77,7 @@ def test_a_session_whose_heartbeat_fails_keeps_that_of_no_other_back(
         "heartbeat",
         "heartbeat",
     ]
-    assert failures(caplog) == ["heartbeats failed, and go on: RuntimeError: odd"]
+    assert caplog.messages == ["heartbeats failed, and go on: RuntimeError: odd"]
 
 
 def test_a_session_that_is_behind_hears_how_much_is_queued() -> None:
