@@ -173,7 +173,9 @@ class Account:
             self._audit.take(ticks)
             if self._audit.foreign:
                 self._foreign()
-            if not (resuming or self._disordered):
+            if resuming:
+                self._order.mix()
+            elif not self._disordered:
                 self._held_back(ticks)
             figure = RESUMED_AGE if resuming else self._figure
             correction_ns = self._offset.correction_ns

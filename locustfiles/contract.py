@@ -49,10 +49,15 @@ class Order:
     def __init__(self, delivery: Delivery) -> None:
         self.newest_ns = -(10**19)
         self._off = delivery == "latest"
+        self._mixed = False
 
     def off(self) -> None:
         """Expect no order on this connection any more."""
         self._off = True
+
+    def mix(self) -> None:
+        """Expect ticks that waited for a resume among newer ones, until a read has none of them."""
+        self._mixed = True
 
     def held_back(self, ticks: list[Tick]) -> list[Tick]:
         """Give those that were published long before ticks which have come already."""
@@ -61,6 +66,9 @@ class Order:
         if not self._off and min(map(_TS_OUT, ticks)) < oldest_ns:
             held = [tick for tick in ticks if tick.ts_out < oldest_ns]
         self.newest_ns = max(self.newest_ns, max(map(_TS_OUT, ticks)))
+        if self._mixed:
+            self._mixed = bool(held)
+            return []
         return held
 
 

@@ -22,7 +22,7 @@ from feed.protocol.messages import (
     Subscribed,
     Welcome,
 )
-from feed.ticks import Quote, Trade
+from feed.ticks import Quote, Tick, Trade
 from locustfiles.account import Account
 from locustfiles.clock_offset import ClockOffset
 from locustfiles.contract import HELD_BACK_NS, Order
@@ -157,6 +157,17 @@ def test_trades_are_not_withheld_from_whom_they_were_promised() -> None:
     user.hear(Skipped("trades", "A", 1, 1, 1, "conflated"))
     assert user.tally.faults == {"withheld": 1}
     assert user.tally.examples["withheld"] == "trades A seq 1 to 1, conflated in spite of adaptive"
+
+
+def test_what_waited_for_a_resume_is_not_held_back_until_a_read_has_none_of_it() -> None:
+    order = Order("adaptive")
+    order.mix()
+    late: list[Tick] = [quote(2, ts_out=HELD_BACK_NS * 3), quote(3, ts_out=2)]
+    assert order.held_back([quote(1, ts_out=HELD_BACK_NS * 3)]) == []
+    order.mix()
+    assert order.held_back(late) == []
+    assert order.held_back([quote(4, ts_out=HELD_BACK_NS * 3)]) == []
+    assert [own.seq for own in order.held_back(late)] == [3]
 
 
 @pytest.mark.parametrize(("delivery", "held"), [("adaptive", 1), ("all", 1), ("latest", 0)])

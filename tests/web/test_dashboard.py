@@ -309,6 +309,7 @@ def test_a_server_that_is_killed_is_waited_for_and_what_was_missed_is_accounted_
         assert page.page.locator("#news").is_hidden()
 
 
+@pytest.mark.timeout(150)
 def test_a_browser_that_is_too_slow_gets_the_newest_trades_and_says_so(
     desk: Open, tmp_path: Path
 ) -> None:
@@ -321,9 +322,12 @@ def test_a_browser_that_is_too_slow_gets_the_newest_trades_and_says_so(
         session = get(f"{url}v1/snapshot?symbols=AAPL")["snapshots"][0]["session"]
         total = session["volume"]
         text = f"{total / 1e6:.2f}M" if total >= 1e6 else f"{total:,}"
-        page.wait(
+        # A browser that was sent away again comes back within half a minute.
+        page.page.wait_for_function(
             "([at, text]) => document.querySelector(at).textContent === text",
-            ['#watch tr[data-symbol="AAPL"] .volume', text],
+            arg=['#watch tr[data-symbol="AAPL"] .volume', text],
+            polling=50,
+            timeout=45_000,
         )
         post(f"{url}v1/sources/simulate", {"action": "resume"})
 
