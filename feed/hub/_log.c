@@ -12,7 +12,7 @@
 #define MAP_NORESERVE 0
 #endif
 
-enum { LEAST_ROOM = 16, SPARE = 1 << 17, SOON_BYTES = 1024 };
+enum { LEAST_ROOM = 16, SPARE = 1 << 17, SOON_BYTES = 2048 };
 static const uint32_t FILLER = UINT32_MAX; /* in place of a stream's number: nothing up to the ring's end */
 
 typedef struct {
@@ -84,10 +84,15 @@ static void pass(Log *own, uint64_t bytes) { /* what is oldest */
     own->filled -= bytes;
 }
 
+/* What is oldest is soon read, and then written over. Past the ring's end it is no use, and no harm. */
+static void prefetch_oldest(const uint8_t *bytes, uint64_t size) {
+    for (uint64_t at = 0; at < size; at += LINE_BYTES) __builtin_prefetch(bytes + at);
+}
+
 static int drop_oldest(Log *own) {
     Head head = head_at(own, own->tail);
     if (head.number == FILLER) return pass(own, own->room - own->tail), 0;
-    __builtin_prefetch(own->bytes + own->tail + SOON_BYTES);
+    prefetch_oldest(own->bytes + own->tail + SOON_BYTES, record_bytes(head.size));
     Held *stream = own->streams[head.number];
     if (stream && stream->held && stream->first_serial == head.serial && drop_first(stream) < 0) return -1;
     pass(own, record_bytes(head.size));
@@ -123,6 +128,10 @@ static int append(Log *own, Held *stream, const uint8_t *bytes, uint32_t size) {
 }
 
 static void let_all_go(Held *own) { own->first_serial += own->held, own->held = 0; }
+
+void held_prefetch(const Held *own) {
+    if (own->room) __builtin_prefetch(&own->at[(own->first + own->held) & (own->room - 1)]);
+}
 
 int held_keep(Held *own, const uint8_t *bytes, uint32_t size) {
     if (own->log == NULL || own->most == 0 || cost(size) > own->log->limit || record_bytes(size) > SPARE) {

@@ -97,6 +97,19 @@ static PyObject *stamp(PyObject *module, PyObject *args) {
     return streams;
 }
 
+void prefetch_stream(PyObject *stream) {
+    __builtin_prefetch(stream);
+    __builtin_prefetch(&((Held *)stream)->most);
+    __builtin_prefetch(&OF_STREAM(stream, TAKERS));
+}
+
+void prefetch_next(PyObject *stream) {
+    PyObject *takers = OF_STREAM(stream, TAKERS);
+    __builtin_prefetch(takers);
+    __builtin_prefetch((char *)takers + LINE_BYTES);
+    held_prefetch((Held *)stream);
+}
+
 int is_heard(PyObject *stream) {
     PyObject *takers = OF_STREAM(stream, TAKERS);
     return !PyTuple_Check(takers) || PyTuple_GET_SIZE(takers);

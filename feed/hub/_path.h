@@ -10,7 +10,7 @@
 #pragma GCC visibility push(hidden) /* calls between the files are direct */
 
 enum { QUOTES, TRADES, BARS, STATUS, CHANNELS };
-enum { MOST_SLOTS = 8 };
+enum { MOST_SLOTS = 8, LINE_BYTES = 64 }; /* of a processor's cache */
 
 typedef struct {
     PyTypeObject *type;
@@ -40,6 +40,9 @@ typedef struct { /* what every stream is, and what the log holds of it */
 } Held;
 
 extern PyTypeObject LogType, HeldType;
+
+/* Fetch the place of a stream's next tick into the processor's cache. */
+void held_prefetch(const Held *own);
 
 /* Keep a stream's newest payload. */
 int held_keep(Held *own, const uint8_t *bytes, uint32_t size);
@@ -100,6 +103,10 @@ int sums_add(Sums *own, double price, PyObject *size);
 /* The path (_path.c) */
 
 int is_stream(PyObject *stream);
+
+/* Fetch a stream into the processor's cache, and what its next tick goes through. */
+void prefetch_stream(PyObject *stream);
+void prefetch_next(PyObject *stream);
 
 /* Whether somebody hears the next tick of a stream. */
 int is_heard(PyObject *stream);

@@ -4,7 +4,7 @@
 #include "_writing.h"
 #include <structmember.h>
 
-enum { MOST_VALUES = 4, MOST_PARTS = 2, ROOM = 1024 };
+enum { MOST_VALUES = 4, MOST_PARTS = 2, ROOM = 1024, AHEAD = 4, FAR_AHEAD = 12 };
 
 /* The rows of a block */
 
@@ -176,6 +176,23 @@ static Part *part_of(Rows *own, Py_ssize_t at) {
     return PyErr_SetString(PyExc_IndexError, "a row is in no part"), NULL;
 }
 
+static PyObject *stream_at(const Part *part, Py_ssize_t at) {
+    int32_t code = at < length(&part->codes) ? code_at(&part->codes, at) : -1;
+    return code >= 0 && code < PyList_GET_SIZE(part->symbols) ? part->known[code].stream : NULL;
+}
+
+/* What a row needs was last used hundreds of rows ago. It is fetched into the cache while the rows before it are
+ * on their way: the stream first, and once that is there, what it points at. */
+static void prefetch(const Part *part) {
+    PyObject *far = stream_at(part, part->next + FAR_AHEAD), *near = stream_at(part, part->next + AHEAD);
+    if (far) {
+        prefetch_stream(far);
+        for (int i = 0; i < kinds[part->channel].values; i++)
+            if (part->values[i].type) __builtin_prefetch((int64_t *)part->values[i].view.buf + part->next + FAR_AHEAD);
+    }
+    if (near) prefetch_next(near);
+}
+
 static int pass_on_one(Rows *own, Writer *to, Row *row, PyObject *seconds, PyObject *begun, Py_ssize_t *heard) {
     if (find_known(own, row) < 0) return -1;
     int failed = row->part->channel == TRADES ? count_trade(own, row, seconds) : count_quote(own, row, seconds);
@@ -195,6 +212,7 @@ static PyObject *rows_pass_on(Rows *own, PyObject *args) {
     for (Py_ssize_t at = start; !failed && at < stop; at++) {
         Part *part = part_of(own, at);
         if (part == NULL) { failed = 1; break; }
+        prefetch(part);
         Row row = {.part = part, .at = part->next++, .ts_event = int_at(&own->ts_event, at), .ts_out = ts_out};
         failed = pass_on_one(own, &writer, &row, seconds, begun, &heard) < 0;
     }
