@@ -53,14 +53,14 @@ static const Text packed_seq = TEXT_OF("\xa3seq"), packed_ts_event = TEXT_OF("\x
 
 #define SYMBOL_OF(row) PyList_GET_ITEM((row)->part->symbols, code_at(&(row)->part->codes, (row)->at))
 
-static int encode_row(Writer *to, const Row *row) {
-    int kind = row->part->channel;
+static inline __attribute__((always_inline)) int encode_as(int kind, Writer *to, const Row *row) { /* a constant where it is called */
     Py_ssize_t size;
     const char *symbol = text_of(SYMBOL_OF(row), &size);
     if (symbol == NULL) return -1;
     put(to, kinds[kind].begin), put_bytes(to, symbol, size);
     put(to, seq), put_int(to, row->seq);
     put(to, ts_event), put_int(to, row->ts_event);
+#pragma GCC unroll 4
     for (int i = 0; i < kinds[kind].values; i++) {
         put(to, kinds[kind].names[i]);
         if (put_number(to, &row->part->values[i], row->at) < 0) return -1;
@@ -68,6 +68,10 @@ static int encode_row(Writer *to, const Row *row) {
     put(to, ts_out), put_int(to, row->ts_out);
     *to->at++ = '}';
     return 0;
+}
+
+static int encode_row(Writer *to, const Row *row) {
+    return row->part->channel == QUOTES ? encode_as(QUOTES, to, row) : encode_as(TRADES, to, row);
 }
 
 static int pack_row(Writer *to, const Row *row) {

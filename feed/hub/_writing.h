@@ -105,7 +105,7 @@ static inline int put_scaled(Writer *to, double value, int64_t scale, int places
 /* A decimal of at most 15 digits that gives the number back is the shortest one that does: no two of
  * them give the same number (DBL_DIG). Most prices are one, with few places. Fewer places come first, and
  * two steps at a time leave at most one zero at the end. */
-static int put_float(Writer *to, double value) {
+static __attribute__((noinline)) int put_float(Writer *to, double value) {
     if (value >= 1e-3)
         if (put_scaled(to, value, 10, 1) || put_scaled(to, value, 100, 2) || put_scaled(to, value, 10000, 4)
             || put_scaled(to, value, 1000000, 6) || put_scaled(to, value, 100000000, 8)) return 0;
