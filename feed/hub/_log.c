@@ -127,7 +127,7 @@ static int append(Log *own, Held *stream, const uint8_t *bytes, uint32_t size) {
     return 0;
 }
 
-static void let_all_go(Held *own) { own->first_serial += own->held, own->held = 0; }
+static void let_held_go(Held *own) { own->first_serial += own->held, own->held = 0; }
 
 void held_prefetch(const Held *own) {
     if (own->room) __builtin_prefetch(&own->at[(own->first + own->held) & (own->room - 1)]);
@@ -135,7 +135,7 @@ void held_prefetch(const Held *own) {
 
 int held_keep(Held *own, const uint8_t *bytes, uint32_t size) {
     if (own->log == NULL || own->most == 0 || cost(size) > own->log->limit || record_bytes(size) > SPARE) {
-        let_all_go(own); /* what is held ends with the newest tick */
+        let_held_go(own); /* what is held ends with the newest tick */
         return save_newest(own, bytes, size);
     }
     if (own->held == own->most && drop_first(own) < 0) return -1;
@@ -212,7 +212,7 @@ static PyObject *held_keep_bytes(Held *own, PyObject *payload) {
 }
 
 static PyObject *held_clear(Held *own, PyObject *unused) {
-    let_all_go(own);
+    let_held_go(own);
     let_newest_go(own);
     Py_RETURN_NONE;
 }

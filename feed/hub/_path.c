@@ -1,7 +1,7 @@
 /* feed.hub.path in C: the loops that every tick, and every delivered tick, goes through.
  *
- * Each file here does what the module of its name says in Python: _pending.c, _log.c, _rows.c. Both give the
- * same bytes, and the same tests run on both. */
+ * Each file here does what the module of its name says in Python: _pending.c, _log.c, _rows.c, _sums.c. Both give
+ * the same bytes, and the same tests run on both. _chunks.c is where payloads are meanwhile. */
 #include "_path.h"
 #include <structmember.h>
 
@@ -157,22 +157,30 @@ static PyObject *takers_of(PyObject *stream) {
     return PyErr_SetString(PyExc_TypeError, "takers must be a tuple"), NULL;
 }
 
-static int owe(PyObject *takers, Item item, PyObject *begun) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(takers); i++) {
-        PyObject *taker = PyTuple_GET_ITEM(takers, i);
-        if (!PyObject_TypeCheck(taker, &PendingType)) return PyErr_SetString(PyExc_TypeError, "not a Pending"), -1;
-        if (!((Pending *)taker)->count && PyList_Append(begun, taker) < 0) return -1;
-        if (pending_add((Pending *)taker, item) < 0) return -1;
-    }
-    return 0;
+static int is_taker(PyObject *taker) { /* nearly all are of the one class */
+    if (Py_TYPE(taker) == cohort_layout.type || PyObject_TypeCheck(taker, &PendingType)) return 1;
+    return PyErr_SetString(PyExc_TypeError, "not a Pending"), 0;
+}
+
+static int owe_one(PyObject *taker, Payload *payload, PyObject *begun) {
+    if (!is_taker(taker)) return -1;
+    if (!((Pending *)taker)->count && PyList_Append(begun, taker) < 0) return -1;
+    return pending_add((Pending *)taker, payload);
+}
+
+static int owe(PyObject *takers, Payload *payload, PyObject *begun) {
+    Py_ssize_t done = 0, all = PyTuple_GET_SIZE(takers);
+    while (done < all && owe_one(PyTuple_GET_ITEM(takers, done), payload, begun) == 0) done++;
+    hold(payload, done);
+    return done < all ? -1 : 0;
 }
 
 int fan_out_written(PyObject *stream, size_t size, PyObject *begun) {
-    Item item = written(size); /* so nobody writes over it, whatever `find_takers` does */
+    Payload *payload = written(size); /* so nobody writes over it, whatever `find_takers` does */
     PyObject *takers = takers_of(stream);
-    int failed = takers ? held_keep((Held *)stream, bytes_of(item), size) < 0 || owe(takers, item, begun) < 0 : 1;
+    int failed = takers ? held_keep((Held *)stream, payload->bytes, size) < 0 || owe(takers, payload, begun) < 0 : 1;
     Py_XDECREF(takers);
-    let_item_go(item);
+    let_go(payload);
     return failed ? -1 : 0;
 }
 
@@ -195,24 +203,20 @@ static PyObject *fan_out(PyObject *module, PyObject *args) {
     return begun;
 }
 
-/* A payload begins with {"type":" and the name of its kind. */
-static int channel_of(Item item) {
-    char kind = item.size > 9 ? bytes_of(item)[9] : 0;
-    return kind == 'q' ? QUOTES : kind == 't' ? TRADES : kind == 'b' ? BARS : STATUS;
-}
-
 /* Send one cohort what is pending; `left` gets it where somebody is behind or took less. */
 static int send_one(PyObject *cohort, long long *ticks, Py_ssize_t *total, PyObject *left) {
     if (!is_cohort(cohort)) return -1;
     Pending *own = (Pending *)cohort;
-    PyObject *current = OF_COHORT(cohort, CURRENT), *behind = OF_COHORT(cohort, BEHIND), *shorts = NULL;
+    PyObject *current = OF_COHORT(cohort, CURRENT), *behind = OF_COHORT(cohort, BEHIND);
     if (!own->count) return 0;
     if (!PyDict_Check(current) || !PyDict_Check(behind)) return PyErr_SetString(PyExc_TypeError, "members must be dicts"), -1;
     Py_ssize_t members = PyDict_GET_SIZE(current) + PyDict_GET_SIZE(behind);
-    for (uint32_t i = 0; i < own->count; i++) ticks[channel_of(own->items[i])] += members;
-    if (pending_send_to(own, current, total, &shorts) < 0) return Py_XDECREF(shorts), -1;
-    if (shorts == NULL && !PyDict_GET_SIZE(behind)) return pending_empty(own), 0;
-    PyObject *entry = Py_BuildValue("ON", cohort, shorts ? shorts : PyTuple_New(0));
+    Sent sent = {0};
+    if (pending_send_to(own, current, &sent) < 0) return Py_XDECREF(sent.shorts), -1;
+    for (int i = 0; i < CHANNELS; i++) ticks[i] += (long long)sent.ticks[i] * members;
+    *total += sent.bytes;
+    if (sent.shorts == NULL && !PyDict_GET_SIZE(behind)) return pending_empty(own), 0;
+    PyObject *entry = Py_BuildValue("ON", cohort, sent.shorts ? sent.shorts : PyTuple_New(0));
     int failed = entry ? PyList_Append(left, entry) : -1;
     Py_XDECREF(entry);
     return failed;

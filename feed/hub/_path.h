@@ -47,42 +47,68 @@ void held_prefetch(const Held *own);
 /* Keep a stream's newest payload. */
 int held_keep(Held *own, const uint8_t *bytes, uint32_t size);
 
-/* What is owed (_pending.c) */
+/* Payloads (_chunks.c) */
 
-typedef struct { /* payloads of some flushes, one after the other */
-    uint32_t owed, size; /* by how many items; its bytes */
-    uint8_t bytes[];
-} Chunk;
+enum { LONGEST_HEADER = 10, STEP_BYTES = 32 };
 
 typedef struct {
-    Chunk *chunk;
-    uint32_t at, size;
-} Item;
+    uint32_t at, size; /* from the beginning of its chunk; of its bytes */
+    uint8_t channel, header_size, header[LONGEST_HEADER]; /* the header ends where the bytes begin */
+    uint8_t bytes[]; /* STEP_BYTES may be read past them */
+} Payload;
+
+/* Give room for a payload; NULL with an exception. What is there is written over unless it is `written`. */
+uint8_t *room_for(size_t size);
+
+/* Give what was put at the beginning of the room; it is held until it is let go as often as it is held. */
+Payload *written(size_t size);
+void hold(Payload *payload, uint32_t times);
+void let_go(Payload *payload);
+void let_all_go(Payload **payloads, uint32_t count);
+
+/* Write the header of a text frame, and give its end. */
+uint8_t *put_header(uint8_t *at, size_t size);
+static inline int header_size(size_t size) { return size < 126 ? 2 : size < 65536 ? 4 : LONGEST_HEADER; }
+
+/* What is owed (_pending.c) */
+
+typedef struct Owed { /* an array */
+    struct Owed *next; /* of those that are spare */
+    uint32_t room;
+    Payload *payloads[];
+} Owed;
 
 typedef struct {
     PyObject_HEAD
-    Item *items; /* payloads */
-    uint32_t count, room;
-    uint32_t usual; /* how many there were at the last flush: the room to begin with */
+    Owed *owed; /* NULL for nothing */
+    size_t size; /* of all payloads */
+    uint32_t count;
     char batched;
 } Pending;
 
 extern PyTypeObject PendingType;
 
-static inline const uint8_t *bytes_of(Item item) { return item.chunk->bytes + item.at; }
+/* Give room for more payloads. */
+int pending_grow(Pending *own);
 
-/* Give room for a payload; NULL with an exception. What is there is written over unless it is `written`. */
-uint8_t *room_for(size_t size);
+/* Owe a payload, which the caller holds once more for it. */
+static inline int pending_add(Pending *own, Payload *payload) {
+    if ((own->owed == NULL || own->count == own->owed->room) && pending_grow(own) < 0) return -1;
+    own->owed->payloads[own->count++] = payload;
+    own->size += payload->size;
+    return 0;
+}
 
-/* Give what was put at the beginning of the room; it is held until it is let go. */
-Item written(size_t size);
-void let_item_go(Item item);
-
-int pending_add(Pending *own, Item item);
 void pending_empty(Pending *own);
 
-/* Send what is owed to every target; `shorts` gets those that took less. */
-int pending_send_to(Pending *own, PyObject *targets, Py_ssize_t *total, PyObject **shorts);
+typedef struct {
+    Py_ssize_t bytes;         /* that sockets took */
+    uint32_t ticks[CHANNELS]; /* that were handed to each target */
+    PyObject *shorts;         /* targets that took less, each with how much; NULL for none */
+} Sent;
+
+/* Send what is owed to every target. */
+int pending_send_to(Pending *own, PyObject *targets, Sent *sent);
 
 /* What trades add up to (_sums.c) */
 

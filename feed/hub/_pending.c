@@ -1,8 +1,6 @@
-/* feed.hub.pending in C: what cohorts are owed, its framing, and its sending.
+/* feed.hub.pending in C: what cohorts are owed, and its sending.
  *
- * A payload is written once, into a chunk, and what a cohort is owed is noted as places there. Frames are
- * put together in one buffer for all cohorts. Both are written over again and again, and so stay in the
- * processor's cache. */
+ * Frames are put together in one buffer for all cohorts, so that it stays in the processor's cache. */
 #include "_path.h"
 #include <errno.h>
 #include <structmember.h>
@@ -12,127 +10,109 @@
 #define MSG_NOSIGNAL 0 /* CPython ignores SIGPIPE */
 #endif
 
-enum { TEXT = 0x81, LONGEST_HEAD = 10, BATCH_TICKS = 512, LEAST_ITEMS = 16, KEPT_BYTES = 1 << 20, CHUNK_BYTES = 1 << 19 };
+enum { BATCH_TICKS = 512, LEAST_ITEMS = 16, KEPT_BYTES = 1 << 20, SPARE_BYTES = 1 << 20, SOON = 4, USUAL_BYTES = 192 };
 
-static struct { /* the bytes of the cohort that is being flushed */
+static struct { /* the bytes of the cohort that is being flushed, and room to copy to in steps */
     uint8_t *bytes;
     size_t size, room;
 } buffer;
 
-/* Chunks */
+/* Putting together */
 
-static Chunk *chunk;          /* the one that is written to */
-static uint32_t chunk_room;
-
-static Chunk *new_chunk(size_t size) {
-    chunk_room = size > CHUNK_BYTES ? size : CHUNK_BYTES;
-    Chunk *made = PyMem_RawMalloc(sizeof *made + chunk_room);
-    if (made) made->owed = made->size = 0;
-    return made;
+/* In steps of a constant size, as a call of memcpy takes longer than most payloads do. */
+static inline uint8_t *put(uint8_t *at, const uint8_t *from, size_t size) {
+    for (size_t done = 0; done < size; done += STEP_BYTES) memcpy(at + done, from + done, STEP_BYTES);
+    return at + size;
 }
 
-uint8_t *room_for(size_t size) {
-    if (chunk && !chunk->owed) chunk->size = 0;
-    if (chunk && size <= chunk_room - chunk->size) return chunk->bytes + chunk->size;
-    if (chunk && !chunk->owed) PyMem_RawFree(chunk); /* any other goes with the last that is owed of it */
-    chunk = size > UINT32_MAX / 2 ? NULL : new_chunk(size);
-    return chunk ? chunk->bytes + chunk->size : (PyErr_NoMemory(), NULL);
+static uint8_t *put_frame(uint8_t *at, const Payload *payload) {
+    return put(at, payload->bytes - payload->header_size, payload->header_size + (size_t)payload->size);
 }
 
-Item written(size_t size) {
-    Item item = {chunk, chunk->size, size};
-    chunk->size += size;
-    chunk->owed++;
-    return item;
-}
-
-void let_item_go(Item item) {
-    if (--item.chunk->owed == 0 && item.chunk != chunk) PyMem_RawFree(item.chunk);
-}
-
-/* Framing */
-
-/* RFC 6455 section 5.2: the length takes as few bytes as it can. */
-static size_t put_header(uint8_t *at, size_t size) {
-    at[0] = TEXT;
-    if (size < 126) return at[1] = size, 2;
-    if (size < 65536) return at[1] = 126, at[2] = size >> 8, at[3] = size, 4;
-    at[1] = 127;
-    for (int i = 0; i < 8; i++) at[2 + i] = (uint64_t)size >> (56 - 8 * i);
-    return LONGEST_HEAD;
-}
-
-static uint8_t *put_payload(uint8_t *at, Item item) {
-    memcpy(at, bytes_of(item), item.size);
-    return at + item.size;
-}
-
-static uint8_t *put_batch(uint8_t *at, Item *items, uint32_t count, size_t size) {
-    at += put_header(at, size + count + 1);
+static uint8_t *put_batch(uint8_t *at, Payload **owed, uint32_t count) {
+    size_t size = count + 1;
+    for (uint32_t i = 0; i < count; i++) size += owed[i]->size;
+    at = put_header(at, size);
     for (uint32_t i = 0; i < count; i++) {
         *at++ = i ? ',' : '[';
-        at = put_payload(at, items[i]);
+        at = put(at, owed[i]->bytes, owed[i]->size);
     }
     *at++ = ']';
     return at;
 }
 
-static uint32_t batch_at(Pending *own, uint32_t first) {
-    return own->count - first < BATCH_TICKS ? own->count - first : BATCH_TICKS;
+static int make_room(const Pending *own) {
+    size_t room = own->size + ((size_t)own->count + 1) * LONGEST_HEADER + STEP_BYTES;
+    if (room <= buffer.room) return 0;
+    uint8_t *bytes = PyMem_RawRealloc(buffer.bytes, room += room / 2);
+    if (bytes == NULL) return PyErr_NoMemory(), -1;
+    buffer.bytes = bytes, buffer.room = room;
+    return 0;
 }
 
-static size_t size_of(Item *items, uint32_t count) {
-    size_t size = 0;
-    for (uint32_t i = 0; i < count; i++) size += items[i].size;
-    return size;
+static void prefetch(const Payload *payload) { /* hundreds of payloads of others may lie between two */
+    for (size_t at = 0; at < USUAL_BYTES; at += LINE_BYTES) __builtin_prefetch((const uint8_t *)payload + at);
 }
 
-/* Put the frames of all that is owed into the buffer. */
-static int put_together(Pending *own) {
-    size_t room = size_of(own->items, own->count) + (size_t)own->count * LONGEST_HEAD + LONGEST_HEAD;
-    if (room > buffer.room) {
-        uint8_t *bytes = PyMem_RawRealloc(buffer.bytes, room += room / 2);
-        if (bytes == NULL) return PyErr_NoMemory(), -1;
-        buffer.bytes = bytes, buffer.room = room;
-    }
+/* Put the frames of all that is owed into the buffer, and count it. */
+static int put_together(const Pending *own, uint32_t *ticks) {
+    Payload **owed = own->owed ? own->owed->payloads : NULL;
+    if (make_room(own) < 0) return -1;
     uint8_t *at = buffer.bytes;
-    for (uint32_t i = 0, count; i < own->count; i += count) {
-        count = own->batched ? batch_at(own, i) : 1;
-        size_t size = size_of(own->items + i, count);
-        if (own->batched) at = put_batch(at, own->items + i, count, size);
-        else at = put_payload(at + put_header(at, size), own->items[i]);
+    for (uint32_t i = 0; i < own->count; i++) {
+        if (i + SOON < own->count) prefetch(owed[i + SOON]);
+        ticks[owed[i]->channel]++;
+        if (!own->batched) at = put_frame(at, owed[i]);
     }
+    for (uint32_t i = 0; own->batched && i < own->count; i += BATCH_TICKS)
+        at = put_batch(at, owed + i, own->count - i < BATCH_TICKS ? own->count - i : BATCH_TICKS);
     buffer.size = at - buffer.bytes;
     return 0;
 }
 
-static void let_go(void) { /* a large buffer is rare and would stay for good */
+static void let_buffer_go(void) { /* a large buffer is rare and would stay for good */
     if (buffer.room <= KEPT_BYTES) return;
     PyMem_RawFree(buffer.bytes);
     buffer.bytes = NULL, buffer.room = 0;
 }
 
-/* The type */
+/* Arrays: idle cohorts have none, and whoever owes again takes the one that was let go last, which is in the cache. */
 
-int pending_add(Pending *own, Item item) {
-    if (own->count == own->room) {
-        uint32_t room = own->room ? 2 * own->room : own->usual > LEAST_ITEMS ? own->usual : LEAST_ITEMS;
-        Item *items = PyMem_Realloc(own->items, room * sizeof *items);
-        if (items == NULL) return PyErr_NoMemory(), -1;
-        own->items = items, own->room = room;
-    }
-    own->items[own->count++] = item;
-    item.chunk->owed++;
+static Owed *spare;
+static size_t spare_bytes;
+
+static size_t bytes_of(const Owed *owed) { return sizeof *owed + owed->room * sizeof *owed->payloads; }
+
+static Owed *take_spare(void) {
+    Owed *taken = spare;
+    spare = taken->next;
+    spare_bytes -= bytes_of(taken);
+    return taken;
+}
+
+static void keep_spare(Owed *owed) {
+    if (spare_bytes + bytes_of(owed) > SPARE_BYTES) return PyMem_RawFree(owed);
+    owed->next = spare, spare = owed;
+    spare_bytes += bytes_of(owed);
+}
+
+int pending_grow(Pending *own) {
+    if (own->owed == NULL && spare) return own->owed = take_spare(), 0;
+    uint32_t room = own->owed ? 2 * own->owed->room : LEAST_ITEMS;
+    Owed *owed = PyMem_RawRealloc(own->owed, sizeof *owed + room * sizeof *owed->payloads);
+    if (owed == NULL) return PyErr_NoMemory(), -1;
+    own->owed = owed, owed->room = room;
     return 0;
 }
 
 void pending_empty(Pending *own) {
-    for (uint32_t i = 0; i < own->count; i++) let_item_go(own->items[i]);
-    PyMem_Free(own->items);
-    if (own->count) own->usual = own->count + own->count / 4;
-    own->items = NULL;
-    own->count = own->room = 0;
+    if (own->owed == NULL) return;
+    let_all_go(own->owed->payloads, own->count);
+    keep_spare(own->owed);
+    own->owed = NULL, own->count = 0, own->size = 0;
 }
+
+/* The type */
 
 static int pending_init(Pending *own, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"batched", NULL};
@@ -149,16 +129,17 @@ static void pending_dealloc(Pending *own) {
 }
 
 static PyObject *pending_buffer(Pending *own, PyObject *unused) {
-    if (put_together(own) < 0) return NULL;
+    uint32_t ticks[CHANNELS] = {0};
+    if (put_together(own, ticks) < 0) return NULL;
     PyObject *copy = PyBytes_FromStringAndSize((char *)buffer.bytes, buffer.size);
-    let_go();
+    let_buffer_go();
     return copy;
 }
 
 static PyObject *pending_payloads(Pending *own, PyObject *unused) {
     PyObject *payloads = PyList_New(own->count);
     for (uint32_t i = 0; payloads && i < own->count; i++) {
-        PyObject *payload = PyBytes_FromStringAndSize((char *)bytes_of(own->items[i]), own->items[i].size);
+        PyObject *payload = PyBytes_FromStringAndSize((char *)own->owed->payloads[i]->bytes, own->owed->payloads[i]->size);
         if (payload) PyList_SET_ITEM(payloads, i, payload);
         else Py_CLEAR(payloads);
     }
@@ -209,29 +190,28 @@ static int note_short(PyObject **shorts, PyObject *member, Py_ssize_t taken) {
     return failed;
 }
 
-int pending_send_to(Pending *own, PyObject *targets, Py_ssize_t *total, PyObject **shorts) {
+int pending_send_to(Pending *own, PyObject *targets, Sent *sent) {
     if (!PyDict_Check(targets)) return PyErr_SetString(PyExc_TypeError, "targets must be a dict"), -1;
-    if (put_together(own) < 0) return -1;
+    if (put_together(own, sent->ticks) < 0) return -1;
     Parcel parcel = {.bytes = (char *)buffer.bytes, .size = buffer.size};
     PyObject *member, *target;
     int failed = 0;
     for (Py_ssize_t at = 0; !failed && PyDict_Next(targets, &at, &member, &target);) {
         Py_INCREF(member), Py_INCREF(target);
         Py_ssize_t taken = hand(&parcel, target);
-        if (taken != parcel.size) failed = taken == -2 || note_short(shorts, member, taken) < 0;
+        if (taken != parcel.size) failed = taken == -2 || note_short(&sent->shorts, member, taken) < 0;
         Py_DECREF(member), Py_DECREF(target);
     }
     Py_XDECREF(parcel.copy);
-    let_go();
-    *total += parcel.total;
+    let_buffer_go();
+    sent->bytes = parcel.total;
     return failed ? -1 : 0;
 }
 
 static PyObject *pending_send(Pending *own, PyObject *targets) {
-    Py_ssize_t total = 0;
-    PyObject *shorts = NULL;
-    if (pending_send_to(own, targets, &total, &shorts) < 0) return Py_XDECREF(shorts), NULL;
-    return Py_BuildValue("nN", total, shorts ? shorts : PyTuple_New(0));
+    Sent sent = {0};
+    if (pending_send_to(own, targets, &sent) < 0) return Py_XDECREF(sent.shorts), NULL;
+    return Py_BuildValue("nN", sent.bytes, sent.shorts ? sent.shorts : PyTuple_New(0));
 }
 
 static PyMethodDef pending_methods[] = {

@@ -25,10 +25,16 @@ both = pytest.mark.parametrize("make", BOTH)
 
 def owe(own: Any, payloads: list[bytes]) -> None:
     """Owe payloads to a pending that is on its own, in the way of its kind."""
+    owe_all([own], *payloads)
+
+
+def owe_all(takers: list[Any], *payloads: bytes) -> None:
+    """Owe payloads to some pendings of one kind."""
     stream = Stream("quotes", "A")
-    stream.takers = (own,)
-    fan_out: Any = path.IN_PYTHON[3] if isinstance(own, pending.Pending) else path.fan_out
-    fan_out(payloads, [stream] * len(payloads))
+    stream.takers = tuple(takers)
+    in_python = bool(takers) and isinstance(takers[0], pending.Pending)
+    fan_out: Any = path.IN_PYTHON[3] if in_python else path.fan_out
+    fan_out(list(payloads), [stream] * len(payloads))
 
 
 @pytest.fixture
@@ -68,6 +74,31 @@ def test_the_buffer_is_every_payload_in_order_in_whole_frames(
     assert [size for size, _ in told] == [len(text_frame(payload)) for payload in expected]
     own.clear()
     assert (own.count, own.buffer(), own.payloads()) == (0, b"", [])
+
+
+owing = st.tuples(
+    st.sampled_from([1, 160, 70_000, 600_000]),
+    st.sets(st.integers(0, 2)),
+    st.none() | st.integers(0, 2),
+)
+
+
+@both
+@given(st.lists(owing, max_size=12))
+def test_each_is_owed_its_own_whoever_lets_go_meanwhile(
+    make: Make, steps: list[tuple[int, set[int], int | None]]
+) -> None:
+    owners = [make(batched=False) for _ in range(3)]
+    owed: list[list[bytes]] = [[], [], []]
+    for place, (size, takers, cleared) in enumerate(steps):
+        payload = bytes([65 + place]) * size
+        owe_all([owners[own] for own in takers], payload)
+        for own in takers:
+            owed[own].append(payload)
+        if cleared is not None:
+            owners[cleared].clear()
+            owed[cleared] = []
+        assert [own.payloads() for own in owners] == owed
 
 
 @both
