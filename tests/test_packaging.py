@@ -19,6 +19,7 @@ import feed
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ["numpy", "pandas", "pyarrow", "rich", "tornado", "zstandard"]
+COMPILED = ["feed/hub/_path.c", "feed/sources/_market.c"]
 COMMANDS_OF_RUN = ["cat", "cksum", "dirname", "env", "ln", "readlink", "rm", "sh", "sleep"]
 
 
@@ -148,9 +149,9 @@ def checkout(tmp_path: Path) -> Path:
     root.mkdir()
     for each in ("run", "setup.cfg", "pyproject.toml"):
         shutil.copy(ROOT / each, root)
-    compiled = Path("feed/hub/_path.c")
-    (root / compiled).parent.mkdir(parents=True)
-    shutil.copy(ROOT / compiled, root / compiled)
+    for compiled in COMPILED:
+        (root / compiled).parent.mkdir(parents=True)
+        shutil.copy(ROOT / compiled, root / compiled)
     (tmp_path / "bin").mkdir()
     for each in COMMANDS_OF_RUN:
         found = shutil.which(each)
@@ -223,7 +224,7 @@ def test_run_without_arguments_serves_and_with_them_passes_them_on(checkout: Pat
     assert _run_script(checkout, "tail", "A B", "*").stdout == "feed tail A B *\n"
 
 
-@pytest.mark.parametrize("changing", ["setup.cfg", "feed/hub/_path.c"])
+@pytest.mark.parametrize("changing", ["setup.cfg", *COMPILED])
 def test_run_installs_again_only_when_what_it_builds_from_changed(
     checkout: Path, changing: str
 ) -> None:

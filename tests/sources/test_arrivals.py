@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.sources.arrivals import BRANCHING, SLAB_MAX_NS, SLAB_TICKS, Arrivals, Codes, Ints
+from feed.sources.arrivals import BRANCHING, SLAB_MAX_NS, SLAB_TICKS, Arrivals
+from feed.sources.scan import Codes, Ints
 
 
 def arrivals(weights: list[float], rate: float, seed: int = 1) -> Arrivals:
