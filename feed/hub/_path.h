@@ -115,7 +115,8 @@ int pending_send_to(Pending *own, PyObject *targets, Sent *sent);
 typedef struct {
     PyObject_HEAD
     double open, high, low, last, notional;
-    PyObject *volume;
+    PyObject *volume; /* NULL while it is whole and fits: */
+    long long whole_volume;
     long long trades, day, ts_event;
 } Sums;
 
@@ -125,6 +126,7 @@ void sums_move(Sums *own, double price);
 
 /* Count a trade; its size is a number of Python, or None. */
 int sums_add(Sums *own, double price, PyObject *size);
+int sums_add_whole(Sums *own, double price, long long size);
 
 /* The path (_path.c) */
 

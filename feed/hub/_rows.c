@@ -106,29 +106,39 @@ static Sums *sums_of(PyObject *by_symbol, PyObject *symbol) {
     return PyErr_SetString(PyExc_TypeError, "no sums of trades"), NULL;
 }
 
-static int count_in_bars(Rows *own, Row *row, PyObject *seconds, double price, PyObject *size) {
+/* Count the trade of a row into sums; most sizes are whole numbers, and need not be made Python's. */
+static int add_row(Sums *own, const Row *row) {
+    double price = number_at(&row->part->values[0], row->at);
+    const Column *sizes = &row->part->values[1];
+    if (sizes->type == 'q') return sums_add_whole(own, price, int_at(sizes, row->at));
+    PyObject *size = value_at(sizes, row->at);
+    int failed = size ? sums_add(own, price, size) : -1;
+    Py_XDECREF(size);
+    return failed;
+}
+
+static int count_in_bars(Rows *own, Row *row, PyObject *seconds) {
     Sums *bar = sums_of(seconds, SYMBOL_OF(row));
-    if (bar && bar->trades) return sums_add(bar, price, size);
-    return PyErr_Occurred() ? -1 : call(own->bars, "count_trade", Py_BuildValue("OdO", SYMBOL_OF(row), price, size));
+    if (bar && bar->trades) return add_row(bar, row);
+    if (PyErr_Occurred()) return -1;
+    double price = number_at(&row->part->values[0], row->at);
+    return call(own->bars, "count_trade", Py_BuildValue("OdN", SYMBOL_OF(row), price, value_at(&row->part->values[1], row->at)));
 }
 
 static int64_t day_of(int64_t ns) { return ns / DAY_NS - (ns % DAY_NS < 0); }
 
-static int count_in_statistics(Rows *own, Row *row, double price, PyObject *size) {
+static int count_in_statistics(Rows *own, Row *row) {
     Sums *day = sums_of(own->statistics, SYMBOL_OF(row));
     if (day && day->day == day_of(row->ts_event) && row->ts_event >= day->ts_event - REWIND_NS)
-        return day->ts_event = row->ts_event, sums_add(day, price, size);
+        return day->ts_event = row->ts_event, add_row(day, row);
     if (PyErr_Occurred()) return -1;
-    return call(own->last_values, "count", Py_BuildValue("OLdO", SYMBOL_OF(row), (long long)row->ts_event, price, size));
+    double price = number_at(&row->part->values[0], row->at);
+    return call(own->last_values, "count", Py_BuildValue("OLdN", SYMBOL_OF(row), (long long)row->ts_event, price, value_at(&row->part->values[1], row->at)));
 }
 
 static int count_trade(Rows *own, Row *row, PyObject *seconds) {
-    double price = number_at(&row->part->values[0], row->at);
-    PyObject *size = value_at(&row->part->values[1], row->at);
-    int failed = !size || count_in_statistics(own, row, price, size) < 0
-        || (seconds != Py_None && count_in_bars(own, row, seconds, price, size) < 0);
-    Py_XDECREF(size);
-    return failed ? -1 : 0;
+    if (count_in_statistics(own, row) < 0) return -1;
+    return seconds == Py_None ? 0 : count_in_bars(own, row, seconds);
 }
 
 static int count_quote(Rows *own, Row *row, PyObject *seconds) {

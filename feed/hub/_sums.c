@@ -8,6 +8,27 @@ void sums_move(Sums *own, double price) {
     own->last = price;
 }
 
+static PyObject *volume_of(Sums *own, void *unused) {
+    return own->volume ? Py_NewRef(own->volume) : PyLong_FromLongLong(own->whole_volume);
+}
+
+static int set_volume(Sums *own, PyObject *volume, void *unused) {
+    if (volume == NULL) return PyErr_SetString(PyExc_AttributeError, "volume cannot be deleted"), -1;
+    int overflow = !PyLong_CheckExact(volume);
+    long long whole = overflow ? 0 : PyLong_AsLongLongAndOverflow(volume, &overflow);
+    own->whole_volume = overflow ? 0 : whole;
+    Py_XSETREF(own->volume, overflow ? Py_NewRef(volume) : NULL);
+    return 0;
+}
+
+/* Add in Python's own numbers: an int stays one, however large. */
+static int add_volume(Sums *own, PyObject *size) {
+    PyObject *volume = volume_of(own, NULL), *sum = volume ? PyNumber_Add(volume, size) : NULL;
+    int failed = sum ? set_volume(own, sum, NULL) : -1;
+    Py_XDECREF(volume), Py_XDECREF(sum);
+    return failed;
+}
+
 int sums_add(Sums *own, double price, PyObject *size) {
     int known = size != Py_None && PyObject_IsTrue(size);
     double number = known > 0 ? PyFloat_AsDouble(size) : 0;
@@ -15,17 +36,23 @@ int sums_add(Sums *own, double price, PyObject *size) {
     sums_move(own, price);
     own->trades++;
     if (!known) return 0;
-    PyObject *volume = PyNumber_Add(own->volume, size); /* in Python's own numbers: an int stays one */
-    if (volume == NULL) return -1;
-    Py_SETREF(own->volume, volume);
     own->notional += price * number;
-    return 0;
+    return add_volume(own, size);
 }
 
-static PyObject *sums_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    Sums *own = (Sums *)type->tp_alloc(type, 0);
-    if (own) own->volume = PyLong_FromLong(0);
-    return (PyObject *)own;
+int sums_add_whole(Sums *own, double price, long long size) {
+    long long whole;
+    if (own->volume || __builtin_add_overflow(own->whole_volume, size, &whole)) {
+        PyObject *number = PyLong_FromLongLong(size);
+        int failed = number ? sums_add(own, price, number) : -1;
+        Py_XDECREF(number);
+        return failed;
+    }
+    sums_move(own, price);
+    own->trades++;
+    own->whole_volume = whole;
+    if (size) own->notional += price * (double)size;
+    return 0;
 }
 
 static int sums_init(Sums *own, PyObject *args, PyObject *kwargs) {
@@ -66,10 +93,14 @@ static PyMemberDef members[] = {
     {"low", T_DOUBLE, offsetof(Sums, low), 0, NULL},
     {"last", T_DOUBLE, offsetof(Sums, last), 0, NULL},
     {"notional", T_DOUBLE, offsetof(Sums, notional), 0, NULL},
-    {"volume", T_OBJECT_EX, offsetof(Sums, volume), 0, NULL},
     {"trades", T_LONGLONG, offsetof(Sums, trades), 0, NULL},
     {"day", T_LONGLONG, offsetof(Sums, day), 0, NULL},
     {"ts_event", T_LONGLONG, offsetof(Sums, ts_event), 0, NULL},
+    {NULL},
+};
+
+static PyGetSetDef getset[] = {
+    {"volume", (getter)volume_of, (setter)set_volume, NULL, NULL},
     {NULL},
 };
 
@@ -77,9 +108,10 @@ PyTypeObject SumsType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "feed.hub._path.Sums",
     .tp_basicsize = sizeof(Sums),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .tp_new = sums_new,
+    .tp_new = PyType_GenericNew,
     .tp_init = (initproc)sums_init,
     .tp_dealloc = (destructor)sums_dealloc,
     .tp_methods = methods,
     .tp_members = members,
+    .tp_getset = getset,
 };
