@@ -10,7 +10,9 @@ enum { MOST_VALUES = 4, MOST_PARTS = 2, ROOM = 1024, AHEAD = 4, FAR_AHEAD = 12 }
 
 typedef struct { /* of one code */
     PyObject *stream;
-    char traded; /* so that its quotes make no bars */
+    Sums *day, *bar; /* of its trades so far; either may be over */
+    uint32_t second; /* of the bar */
+    char traded;     /* so that its quotes make no bars */
 } Known;
 
 typedef struct {
@@ -27,6 +29,8 @@ typedef struct {
     Part parts[MOST_PARTS];
     int count;
     PyObject *open_stream, *encode, *bars, *traded, *last_values, *statistics;
+    PyObject *seconds; /* the open bars; NULL for none */
+    uint32_t second;   /* which those are */
 } Rows;
 
 typedef struct { /* one row on its way */
@@ -117,9 +121,24 @@ static int add_row(Sums *own, const Row *row) {
     return failed;
 }
 
-static int count_in_bars(Rows *own, Row *row, PyObject *seconds) {
-    Sums *bar = sums_of(seconds, SYMBOL_OF(row));
-    if (bar && bar->trades) return add_row(bar, row);
+static Sums *keep_sums(Sums **kept, Sums *sums) {
+    Py_XSETREF(*kept, (Sums *)Py_XNewRef(sums));
+    return sums;
+}
+
+/* Give the open bar of trades of a row, borrowed. Such a bar stays its symbol's until its second closes. */
+static Sums *bar_of(Rows *own, const Row *row) {
+    Known *known = row->known;
+    if (known->bar && known->second == own->second) return known->bar;
+    Sums *bar = sums_of(own->seconds, SYMBOL_OF(row));
+    if (bar == NULL || !bar->trades) return NULL;
+    known->second = own->second;
+    return keep_sums(&known->bar, bar);
+}
+
+static int count_in_bars(Rows *own, Row *row) {
+    Sums *bar = bar_of(own, row);
+    if (bar) return add_row(bar, row);
     if (PyErr_Occurred()) return -1;
     double price = number_at(&row->part->values[0], row->at);
     return call(own->bars, "count_trade", Py_BuildValue("OdN", SYMBOL_OF(row), price, value_at(&row->part->values[1], row->at)));
@@ -127,28 +146,46 @@ static int count_in_bars(Rows *own, Row *row, PyObject *seconds) {
 
 static int64_t day_of(int64_t ns) { return ns / DAY_NS - (ns % DAY_NS < 0); }
 
+static int goes_on(const Sums *day, int64_t ts_event) {
+    return day && day->day == day_of(ts_event) && ts_event >= day->ts_event - REWIND_NS;
+}
+
+/* Statistics that are over have no trade's day. */
 static int count_in_statistics(Rows *own, Row *row) {
-    Sums *day = sums_of(own->statistics, SYMBOL_OF(row));
-    if (day && day->day == day_of(row->ts_event) && row->ts_event >= day->ts_event - REWIND_NS)
-        return day->ts_event = row->ts_event, add_row(day, row);
+    Sums **kept = &row->known->day, *day = *kept;
+    if (!goes_on(day, row->ts_event)) day = keep_sums(kept, sums_of(own->statistics, SYMBOL_OF(row)));
+    if (goes_on(day, row->ts_event)) return day->ts_event = row->ts_event, add_row(day, row);
     if (PyErr_Occurred()) return -1;
     double price = number_at(&row->part->values[0], row->at);
     return call(own->last_values, "count", Py_BuildValue("OLdN", SYMBOL_OF(row), (long long)row->ts_event, price, value_at(&row->part->values[1], row->at)));
 }
 
-static int count_trade(Rows *own, Row *row, PyObject *seconds) {
+static int count_trade(Rows *own, Row *row) {
     if (count_in_statistics(own, row) < 0) return -1;
-    return seconds == Py_None ? 0 : count_in_bars(own, row, seconds);
+    return own->seconds ? count_in_bars(own, row) : 0;
 }
 
-static int count_quote(Rows *own, Row *row, PyObject *seconds) {
-    if (seconds == Py_None || row->known->traded) return 0;
+static int count_quote(Rows *own, Row *row) {
+    if (own->seconds == NULL || row->known->traded) return 0;
     int traded = PySet_Contains(own->traded, SYMBOL_OF(row));
     if (traded) return row->known->traded = traded > 0, traded < 0 ? -1 : 0;
     double price = (number_at(&row->part->values[0], row->at) + number_at(&row->part->values[2], row->at)) / 2;
-    Sums *bar = sums_of(seconds, SYMBOL_OF(row));
+    Sums *bar = sums_of(own->seconds, SYMBOL_OF(row));
     if (bar) return sums_move(bar, price), 0;
     return PyErr_Occurred() ? -1 : call(own->bars, "count_mid", Py_BuildValue("Od", SYMBOL_OF(row), price));
+}
+
+/* See which bars are open. They are held, so that no later ones are taken for them. */
+static int find_seconds(Rows *own) {
+    if (own->bars == Py_None) return 0;
+    PyObject *seconds = PyObject_GetAttrString(own->bars, "seconds");
+    if (seconds == NULL || !PyDict_Check(seconds)) {
+        Py_XDECREF(seconds);
+        return PyErr_Occurred() ? -1 : (PyErr_SetString(PyExc_TypeError, "seconds must be a dict"), -1);
+    }
+    own->second += seconds != own->seconds;
+    Py_XSETREF(own->seconds, seconds);
+    return 0;
 }
 
 /* The way of a row */
@@ -207,9 +244,9 @@ static void prefetch(const Part *part) {
     if (near) prefetch_next(near);
 }
 
-static int pass_on_one(Rows *own, Writer *to, Row *row, PyObject *seconds, PyObject *begun, Py_ssize_t *heard) {
+static int pass_on_one(Rows *own, Writer *to, Row *row, PyObject *begun, Py_ssize_t *heard) {
     if (find_known(own, row) < 0) return -1;
-    int failed = row->part->channel == TRADES ? count_trade(own, row, seconds) : count_quote(own, row, seconds);
+    int failed = row->part->channel == TRADES ? count_trade(own, row) : count_quote(own, row);
     return failed < 0 ? -1 : send_row(to, row, begun, heard);
 }
 
@@ -218,19 +255,17 @@ static PyObject *rows_pass_on(Rows *own, PyObject *args) {
     long long ts_out;
     if (!PyArg_ParseTuple(args, "nnL", &start, &stop, &ts_out)) return NULL;
     if (start < 0 || stop > length(&own->ts_event)) return PyErr_SetString(PyExc_IndexError, "the block has no such rows"), NULL;
-    PyObject *seconds = own->bars == Py_None ? Py_NewRef(Py_None) : PyObject_GetAttrString(own->bars, "seconds");
     PyObject *begun = PyList_New(0);
     Writer writer = {.encode = own->encode};
     begin_at(own, start);
-    int failed = !seconds || !begun || (seconds != Py_None && !PyDict_Check(seconds));
+    int failed = !begun || find_seconds(own) < 0;
     for (Py_ssize_t at = start; !failed && at < stop; at++) {
         Part *part = part_of(own, at);
         if (part == NULL) { failed = 1; break; }
         prefetch(part);
         Row row = {.part = part, .at = part->next++, .ts_event = int_at(&own->ts_event, at), .ts_out = ts_out};
-        failed = pass_on_one(own, &writer, &row, seconds, begun, &heard) < 0;
+        failed = pass_on_one(own, &writer, &row, begun, &heard) < 0;
     }
-    Py_XDECREF(seconds);
     if (!failed) return Py_BuildValue("Nn", begun, heard);
     return Py_XDECREF(begun), NULL;
 }
@@ -257,7 +292,10 @@ static int open_part(Part *part, PyObject *given) {
 }
 
 static void close_part(Part *part) {
-    for (Py_ssize_t i = 0; part->known && i < PyList_GET_SIZE(part->symbols); i++) Py_XDECREF(part->known[i].stream);
+    for (Py_ssize_t i = 0; part->known && i < PyList_GET_SIZE(part->symbols); i++) {
+        Known *known = &part->known[i];
+        Py_XDECREF(known->stream), Py_XDECREF(known->day), Py_XDECREF(known->bar);
+    }
     PyMem_Free(part->known);
     close_column(&part->rows), close_column(&part->codes);
     for (int i = 0; i < MOST_VALUES; i++) close_column(&part->values[i]);
@@ -286,7 +324,7 @@ static void rows_dealloc(Rows *own) {
     close_column(&own->ts_event);
     for (int i = 0; i < own->count; i++) close_part(&own->parts[i]);
     Py_XDECREF(own->open_stream), Py_XDECREF(own->encode), Py_XDECREF(own->bars);
-    Py_XDECREF(own->traded), Py_XDECREF(own->last_values), Py_XDECREF(own->statistics);
+    Py_XDECREF(own->traded), Py_XDECREF(own->last_values), Py_XDECREF(own->statistics), Py_XDECREF(own->seconds);
     Py_TYPE(own)->tp_free((PyObject *)own);
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from feed.hub.index import Index
 from feed.hub.tally import Tally
@@ -11,13 +11,16 @@ from feed.protocol.messages import Snapshot, Statistics
 from feed.symbols import SymbolSet
 from feed.ticks import DAY_NS, Bar, Quote, Size, Status, Trade, is_new_session
 
+NO_DAY: Final = -(2**63)
+
 _T = TypeVar("_T", Quote, Trade, Bar, Status)
 
 
 class SessionStatistics(Tally):
     """Open, high, low, last, volume and VWAP of one symbol's trades since the session began.
 
-    A session is a UTC day of `ts_event`. `_rows.c` counts into it likewise.
+    A session is a UTC day of `ts_event`. `_rows.c` counts into it likewise, and keeps it: once it
+    is over its `day` is none that a trade could have.
 
     Args:
         price: of the first trade, which is still to be added.
@@ -31,6 +34,10 @@ class SessionStatistics(Tally):
         self.ts_event = ts_event
         self.day = ts_event // DAY_NS
         self.previous_close = previous_close
+
+    def end(self) -> None:
+        """Let nobody count into it any more."""
+        self.day = NO_DAY
 
     def snapshot(self) -> Statistics:
         """Give the statistics as they stand now."""
@@ -60,7 +67,10 @@ class LastValues:
         """Add one trade to its symbol's session statistics."""
         own = self.statistics.get(symbol)
         if own is None or is_new_session(own.ts_event, ts_event):
-            previous = own.last if own else None
+            previous = None
+            if own is not None:
+                previous = own.last
+                own.end()
             own = self.statistics[symbol] = SessionStatistics(price, ts_event, previous)
         own.ts_event = ts_event
         own.add(price, size)
@@ -73,7 +83,7 @@ class LastValues:
     def forget(self, symbols: Container[str] | SymbolSet) -> None:
         """Forget the statistics of some symbols."""
         for symbol in [own for own in self.statistics if own in symbols]:
-            del self.statistics[symbol]
+            self.statistics.pop(symbol).end()
 
     def snapshot(self, symbol: str, channels: Iterable[str]) -> Snapshot:
         """Give the latest state of a symbol, with the seqs of the channels named."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -108,6 +109,35 @@ def test_rows_in_c_are_kept_owed_and_counted_as_in_python(
     worlds = [World(part, in_python=own) for own in (True, False)]
     for world in worlds:
         world.pass_on([middle, len(made)])
+    in_python, in_c = (world.state() for world in worlds)
+    assert repr(in_c) == repr(in_python)
+
+
+def next_day(world: World) -> None:
+    world.hub.last_values.count("A", DAY_NS, 7.0, 1)
+
+
+def forget(world: World) -> None:
+    world.hub.last_values.forget({"A"})
+
+
+def next_second(world: World) -> None:
+    world.bars.extend([Trade("A", 0, SECOND_NS, 8.0, 2, 0)])
+
+
+@compiled
+@given(st.lists(st.sampled_from([next_day, forget, next_second, None]), min_size=1, max_size=8))
+def test_what_others_did_to_sums_between_rows_holds_as_in_python(
+    deeds: list[Callable[[World], None] | None],
+) -> None:
+    made = [(at, True, 0, 5.0 + at, 0.0, 10) for at in range(len(deeds) + 1)]
+    worlds = [World(block(made, "whole"), in_python=own) for own in (True, False)]
+    for world in worlds:
+        for at, deed in enumerate([*deeds, None]):
+            assert world.rows is not None
+            world.hub.receive_rows(world.rows, at, at + 1, 1)
+            if deed is not None:
+                deed(world)
     in_python, in_c = (world.state() for world in worlds)
     assert repr(in_c) == repr(in_python)
 
