@@ -154,6 +154,7 @@ class Node:
             addresses=addresses_of(settings),
             positions=self._positions,
         )
+        self._ends = self._registry.admission.ends
         self._registry.tiers.open(tell_delays(authority, settings))
 
     async def run(self, ready: Callable[[str], None]) -> None:
@@ -210,12 +211,16 @@ class Node:
         )
         controls = source.controls
 
+        hub, observe = self.hub, self.hub.metrics.flush.observe
+
         def at_once(part: Slice) -> None:
-            self.hub.hold()
+            hub.held = True
             try:
                 intake.publish(part)
             finally:
-                self._flush(self.hub.flush)
+                begun_s = perf_counter()
+                hub.flush()
+                observe(perf_counter() - begun_s)
 
         def restart() -> None:
             intake.restart()
@@ -271,7 +276,8 @@ class Node:
         """Stamp rows and hand them on, where nobody but the hub wants them."""
         begun_s = perf_counter()
         ts_out = self._clock.now_ns()
-        self._registry.admission.expire(ts_out)
+        if ts_out >= self._ends.next_ns:
+            self._registry.admission.expire(ts_out)
         self.hub.receive_rows(rows, start, stop, ts_out)
         self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from feed.errors import SettingError, SourceError, TapeError
+from feed.loop import run as play
 from feed.node import Node, _first_of, declared, sources_of
 from feed.settings import Settings
 from feed.sources.base import Publish
@@ -76,7 +77,7 @@ def run(node: Node, *, stop: bool) -> str:
         if stop:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    asyncio.run(node.run(ready))
+    play(node.run(ready))
     return addresses[0]
 
 

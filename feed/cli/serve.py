@@ -98,12 +98,10 @@ def run(args: argparse.Namespace) -> int:
     if args.show_settings:
         print(markdown() if args.show_settings == "markdown" else table(loaded))
         return 0
-    import asyncio
-
     from feed.cli.progress import watch
     from feed.logs import set_up
+    from feed.loop import run as play
     from feed.node import Node
-    from feed.server.readiness import new_loop
 
     settings = loaded.settings
     set_up(settings.log_level, settings.log_format, access=settings.access_log)
@@ -111,8 +109,8 @@ def run(args: argparse.Namespace) -> int:
         threading.Thread(target=stop_on_eof, daemon=True).start()
     node = Node(loaded.settings)
     secure = "s" if loaded.settings.tls_cert else ""
-    with watch(node), asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(node.run(lambda address: announce(address, secure)))
+    with watch(node):
+        play(node.run(lambda address: announce(address, secure)))
     return 0
 
 

@@ -59,8 +59,8 @@ class BarBuilder:
 
         Whoever asks counts them, one by one.
         """
-        early = first_ns < self._now_ns - self._rewind_ns
-        if early or max(first_ns, newest_ns) >= self._second_end_ns:
+        end_ns = self._second_end_ns
+        if first_ns >= end_ns or newest_ns >= end_ns or first_ns < self._now_ns - self._rewind_ns:
             return False
         self._now_ns = newest_ns
         return True

@@ -44,6 +44,8 @@ class Hub:
         index: who is subscribed to what.
         journal: the recent ticks of each stream.
         last_values: what a session that arrives now must be told.
+        held: whether no flush is to be scheduled until there was one, as one is already, or as
+            whoever publishes makes it, once all that is due is here.
         metrics: what was counted so far.
     """
 
@@ -61,7 +63,7 @@ class Hub:
         self.last_values = LastValues(self.index)
         self.metrics = Metrics()
         self._schedule = schedule
-        self._scheduled = False
+        self.held = False
         self._owed: list[Cohort] = []
 
     def receive(self, ticks: list[Tick], streams: list[Stream]) -> None:
@@ -73,14 +75,18 @@ class Hub:
         wanted, heard, events = keep(ticks, streams, pack_tick)
         self.last_values.count_all(events)
         if wanted:
-            self._owe(fan_out(encode_ticks(wanted), heard), len(wanted))
+            self._owe(fan_out(encode_ticks(wanted), heard))
+            self.metrics.encodings += len(wanted)
         self.metrics.ticks_in += len(ticks)
 
     def receive_rows(self, rows: Rows, start: int, stop: int, ts_out: int) -> None:
         """Take rows start..stop of a block, stamp and number them, and owe them likewise."""
         begun, heard = rows.pass_on(start, stop, ts_out)
-        self._owe(begun, heard)
-        self.metrics.ticks_in += stop - start
+        if begun:
+            self._owe(begun)
+        metrics = self.metrics
+        metrics.encodings += heard
+        metrics.ticks_in += stop - start
 
     def restart(self, gone: Container[str] | SymbolSet) -> None:
         """Begin a new numbering; what is pending goes out before.
@@ -108,19 +114,11 @@ class Hub:
                 stream.seq = tick.seq
                 self.receive([tick], [stream])
 
-    def _owe(self, begun: list[Cohort], encoded: int) -> None:
+    def _owe(self, begun: list[Cohort]) -> None:
         self._owed += begun
-        self.metrics.encodings += encoded
-        if begun and not self._scheduled:
-            self._scheduled = True
+        if begun and not self.held:
+            self.held = True
             self._schedule(self.flush)
-
-    def hold(self) -> None:
-        """Schedule no flush until there was one: the caller makes it, once all that is due is here.
-
-        A turn of the loop would only come between.
-        """
-        self._scheduled = True
 
     def relieve(self) -> None:
         """Send those cohorts what is pending that are owed much."""
@@ -129,9 +127,10 @@ class Hub:
 
     def flush(self) -> None:
         """Send every cohort what is pending; touches only the cohorts of streams that ticked."""
-        self._scheduled = False
-        owed, self._owed = self._owed, []
-        self._send(list(dict.fromkeys(owed)))  # who was flushed alone meanwhile is there twice
+        self.held = False
+        if self._owed:
+            owed, self._owed = self._owed, []
+            self._send(list(dict.fromkeys(owed)))  # who was flushed alone meanwhile is there twice
 
     def flush_cohort(self, cohort: Cohort) -> None:
         """Send one cohort what is pending, before somebody joins or leaves it."""
@@ -140,10 +139,11 @@ class Hub:
 
     def _send(self, owed: list[Cohort]) -> None:
         ticks, size, left = send_out(owed)
+        metrics = self.metrics
         for channel, count in zip(CHANNELS, ticks, strict=True):
             if count:
-                self.metrics.ticks_out[channel] += count
-        self.metrics.bytes_out += size
+                metrics.ticks_out[channel] += count
+        metrics.bytes_out += size
         if left:
             self._keep(left)
 

@@ -50,25 +50,27 @@ class Intake:
 
     def publish(self, part: Slice) -> None:
         """Publish a slice, in order, with the bars that its ticks close."""
-        if len(part) <= PIECE_TICKS:  # as most are
-            self._publish(part)
+        of, start, stop = part.of, part.start, part.stop
+        if stop - start > PIECE_TICKS:
+            self._publish_pieces(part)
             return
-        first, *others = part.cut(PIECE_TICKS)
-        self._publish(first)
-        for piece in others:
-            self._hub.relieve()
-            self._publish(piece)
-
-    def _publish(self, part: Slice) -> None:
-        bars, rows = self._bars, self._rows_of(part.block) if self._take_rows else None
-        if self._take_rows and rows and (bars is None or bars.holds(*part.span)):
-            self._take_rows(rows, part.start, part.stop)
+        if of.block is not self._block:
+            self._open(of.block)
+        bars, times, take = self._bars, of.ts_event, self._take_rows
+        if take and self._rows and (bars is None or bars.holds(times[start], times[stop - 1])):
+            take(self._rows, start, stop)
         else:
             ticks = part.ticks()
             self._tickerplant.publish(ticks if bars is None else bars.extend(ticks))
 
-    def _rows_of(self, block: TickBlock) -> Rows | None:
-        if self._block is not block:
-            self._block = block
+    def _publish_pieces(self, part: Slice) -> None:
+        first, *others = part.cut(PIECE_TICKS)
+        self.publish(first)
+        for piece in others:
+            self._hub.relieve()
+            self.publish(piece)
+
+    def _open(self, block: TickBlock) -> None:
+        self._block = block
+        if self._take_rows is not None:
             self._rows = rows_of(block, self._hub.index, self._hub.last_values, self._bars)
-        return self._rows

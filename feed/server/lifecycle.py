@@ -124,6 +124,7 @@ class Server:
         """Do what is due, each part though another fails; `lag_s` is how late the loop is."""
         metrics, told = self._registry.hub.metrics, self._failures.told
         metrics.loop_lag.observe(lag_s)
+        metrics.settle()
         with told():
             self._registry.beat(lag_s * 1000)
         with told():

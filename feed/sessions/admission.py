@@ -61,7 +61,7 @@ class Admission:
         self._clock = clock
         self._limits = limits
         self._later = later
-        self._ends = Expiries()
+        self.ends = Expiries()
         self._warnings = Expiries()
         self._looking = False
         self._failures = Failures(log, "checks of sessions")
@@ -78,7 +78,7 @@ class Admission:
         """Take note of a session that has ended."""
         name, ends = session.principal.name, session.principal.expires_at
         if ends is not None:
-            self._ends.remove(ends, session)
+            self.ends.remove(ends, session)
             self._warnings.remove(ends - WARNING_S, session)
         self.sessions_of[name] -= 1
         if not self.sessions_of[name]:
@@ -140,7 +140,7 @@ class Admission:
         name, ends = session.principal.name, session.principal.expires_at
         self.sessions_of[name] += 1
         if ends is not None:
-            self._ends.add(ends, session)
+            self.ends.add(ends, session)
             self._warnings.add(ends - WARNING_S, session)
 
     def _welcome(self, session: Session, id: Id) -> None:
@@ -158,8 +158,8 @@ class Admission:
 
     def expire(self, now_ns: int) -> None:
         """End the sessions whose tokens have expired; asked before every burst of ticks."""
-        if now_ns >= self._ends.next_ns:
-            for session in self._ends.take(now_ns):
+        if now_ns >= self.ends.next_ns:
+            for session in self.ends.take(now_ns):
                 with self._failures.told():  # the others expire all the same
                     session.close_in_turn(CloseCode.TOKEN_EXPIRED, "the token has expired")
 
@@ -177,7 +177,7 @@ class Admission:
             with self._failures.told():
                 session.send(Notice(text))
         self.expire(now_ns)
-        next_ns = min(self._ends.next_ns, self._warnings.next_ns)
+        next_ns = min(self.ends.next_ns, self._warnings.next_ns)
         if not self._looking and next_ns < NEVER_NS:
             self._looking = True
             self._later(min((next_ns - now_ns) / NS, LOOK_S), self._look_again)

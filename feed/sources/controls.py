@@ -8,15 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 from feed.errors import SettingError
-
-FOREVER_S: Final = 3600.0
-"""How long a paused player waits; it is woken before."""
-
-PlayDue = Callable[[], float | None]
-"""Plays what is due; gives how many seconds to wait before the next call, None after the last."""
 
 
 class Controls:
@@ -130,56 +123,6 @@ class Controls:
 
 def _nothing() -> None:
     """Do nothing, where nobody cares."""
-
-
-class Alarm:
-    """Calls a player when it wants to be called, or sooner when the alarm is rung."""
-
-    def __init__(self) -> None:
-        self._due: asyncio.Handle | None = None
-        self._rung = False
-        self._call: Callable[[], None] = _nothing
-
-    async def repeat(self, play_due: PlayDue) -> None:
-        """Call a player now, and again after each wait it asks for, until it wants no more.
-
-        The event loop's timer calls it, not a task: to wake one takes a turn of the loop more, and
-        a player of thousands of ticks a second does little else.
-        """
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[None] = loop.create_future()
-
-        def call() -> None:
-            self._due, self._rung = None, False
-            if ended.done():
-                return
-            try:
-                wait_s = play_due()
-            except Exception as error:
-                ended.set_exception(error)
-                return
-            if wait_s is None:
-                ended.set_result(None)
-            elif wait_s > 0 and not self._rung:
-                self._due = loop.call_at(loop.time() + wait_s, call)
-            else:
-                self._due = loop.call_soon(call)
-
-        self._call = call
-        call()
-        try:
-            await ended
-        finally:
-            if self._due is not None:
-                self._due.cancel()
-                self._due = None
-
-    def ring(self) -> None:
-        """Have the next call made at once, if one is waited for; the player itself may ask, too."""
-        self._rung = True
-        if self._due is not None:
-            self._due.cancel()
-            self._due = asyncio.get_running_loop().call_soon(self._call)
 
 
 def check_speed(speed: float) -> None:

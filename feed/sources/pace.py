@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from feed.clock import Clock
+from feed.loop import FOREVER_S, Alarm, PlayDue
 from feed.sources.base import BURST_TICKS, Publish
-from feed.sources.controls import FOREVER_S, Alarm, Controls, PlayDue
+from feed.sources.controls import Controls
 from feed.tape.block import TickBlock
 from feed.tape.slices import Slices, instants
 
@@ -63,6 +64,7 @@ class Pacer:
         self._publish = publish
         self._controls = controls or Controls(speed, seekable=False)
         self._speed = self._controls.speed
+        self._ns_per_s = _ns_per_s(self._speed)
         self._clock = clock
         self._repeat = repeat or Alarm().repeat
         self._held = False
@@ -104,35 +106,57 @@ class Pacer:
         await self._repeat(self._play_due)
 
     def _play_due(self) -> float | None:
-        """Publish what is due."""
+        """Publish what is due.
+
+        It is called hundreds of times a second for a few ticks each, so it makes few calls itself.
+        """
         controls, times, row = self._controls, self._times, self._row
         if row == len(times) or controls.target_ns is not None:
             return None
-        if controls.paused != self._held or controls.speed != self._speed:
+        if controls.paused is not self._held or controls.speed != self._speed:
             self._follow()
+        if self._held or not self._speed:
+            return self._play_unpaced()
         now_s = self._clock.monotonic_s()
-        due = self._rows_due(now_s)
-        if due <= row:
-            return self._wait_s(times[row], now_s)
-        self._lag_s = max(0.0, self._late_s(times[row], now_s))
-        self._publish_until(min(due, row + BURST_TICKS))
-        if self._row < due or self._row == len(times):
-            return 0.0
-        # Not at once, though by now something may be due: that would be one send a tick.
-        return self._wait_s(times[self._row], self._clock.monotonic_s())
+        if self._anchor is None:
+            self._anchor = now_s, times[row]
+        started_s, first_ns = self._anchor
+        tape_ns = first_ns + int((now_s - started_s) * self._ns_per_s)
+        due = bisect_right(times, tape_ns, row)
+        if due > row:
+            self._lag_s = (tape_ns - times[row]) / self._ns_per_s
+            row = self._publish_until(due)
+            if row < due or row == len(times):
+                return 0.0
+        # A rest follows, though by now something may be due: that would be one send a tick.
+        wait_s = (times[row] - tape_ns) / self._ns_per_s
+        return MIN_WAIT_S if wait_s <= MIN_WAIT_S else self._rest_of(wait_s, now_s)
 
-    def _publish_until(self, stop: int) -> None:
-        count, newest_ns = stop - self._row, self._slices.ts_event[stop - 1]
-        self._publish(self._slices.take(stop))
-        self._ts_event = newest_ns
-        self._ticks += count
-        self._row = stop
+    def _play_unpaced(self) -> float:
+        """Publish the steps that are wanted of a source that is held; of any other, all."""
+        row, end = self._row, len(self._times)
+        due = min(row + self._controls.steps, end) if self._held else end
+        if due == row:
+            return FOREVER_S
+        self._lag_s = 0.0
+        stop = self._publish_until(due)
         if self._held:
-            self._controls.stepped(count)
+            self._controls.stepped(stop - row)
             self._anchor = self._clock.monotonic_s(), self._times[stop - 1]
+        return 0.0 if stop < due or stop == end else FOREVER_S
 
-    def _wait_s(self, due_ns: int, now_s: float) -> float:
-        return FOREVER_S if self._held else max(-self._late_s(due_ns, now_s), MIN_WAIT_S)
+    def _publish_until(self, due: int) -> int:
+        """Publish a burst of what is due, and give where the next one begins."""
+        row, slices = self._row, self._slices
+        stop = due if due - row <= BURST_TICKS else row + BURST_TICKS
+        self._publish(slices.take(stop))
+        self._ts_event = slices.ts_event[stop - 1]
+        self._ticks += stop - row
+        self._row = stop
+        return stop
+
+    def _rest_of(self, wait_s: float, since_s: float) -> float:
+        return max(wait_s - (self._clock.monotonic_s() - since_s), MIN_WAIT_S)
 
     def _follow(self) -> None:
         """Go on from the present tape time, held or at another speed."""
@@ -142,24 +166,13 @@ class Pacer:
         if not self._speed and not self._held:  # as fast as possible: there was no tape time
             self._anchor = None
         self._held, self._speed = self._controls.paused, self._controls.speed
+        self._ns_per_s = _ns_per_s(self._speed)
 
     def _tape_ns(self, anchor: tuple[float, int], now_s: float) -> int:
         started_s, first_ns = anchor
         passed_s = 0.0 if self._held else now_s - started_s
-        return first_ns + int(passed_s * self._speed * NS_PER_S)
+        return first_ns + int(passed_s * self._ns_per_s)
 
-    def _rows_due(self, now_s: float) -> int:
-        times, row = self._times, self._row
-        if self._held:
-            return min(row + self._controls.steps, len(times))
-        if not self._speed:
-            return len(times)
-        if self._anchor is None:
-            self._anchor = now_s, times[row]
-        return bisect_right(times, self._tape_ns(self._anchor, now_s), row)
 
-    def _late_s(self, ts_event: int, now_s: float) -> float:
-        if self._anchor is None or self._held or not self._speed:  # is never late
-            return 0.0
-        started_s, first_ns = self._anchor
-        return now_s - started_s - (ts_event - first_ns) / NS_PER_S / self._speed
+def _ns_per_s(speed: float) -> float:
+    return min(speed * NS_PER_S, 1e200)  # infinity times nothing is no number

@@ -11,8 +11,9 @@ from contextlib import aclosing
 
 from feed.clock import Clock, SystemClock
 from feed.errors import FeedError
+from feed.loop import Alarm
 from feed.sources.base import Publish, SourceState
-from feed.sources.controls import Alarm, Controls
+from feed.sources.controls import Controls
 from feed.sources.pace import Pacer, Position, Repeat
 from feed.tape.block import TickBlock
 from feed.tape.reader import AnyTape

@@ -13,8 +13,9 @@ from typing import Final
 
 from feed.clock import Clock, SystemClock
 from feed.errors import SettingError
+from feed.loop import Alarm
 from feed.sources.base import Publish, SourceState
-from feed.sources.controls import Alarm, Controls
+from feed.sources.controls import Controls
 from feed.sources.market import Market
 from feed.sources.pace import Pacer, Position, Repeat
 from feed.symbols import SYMBOL_GRAMMAR, symbol_ok

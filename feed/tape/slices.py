@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec import Struct
+
 from feed.tape.block import TickBlock, Times
 from feed.ticks import Tick
 
@@ -17,16 +19,16 @@ def instants(times: Times) -> memoryview[int]:
     return memoryview(times)  # type: ignore[arg-type]
 
 
-class Slice:
-    """Rows start..stop of a block, not empty."""
+class Slice(Struct, gc=False):
+    """Rows start..stop of a block, not empty.
 
-    __slots__ = ("_slices", "block", "start", "stop")
+    Attributes:
+        of: what it was cut from, with the block.
+    """
 
-    def __init__(self, slices: Slices, start: int, stop: int) -> None:
-        self.block = slices.block
-        self.start = start
-        self.stop = stop
-        self._slices = slices
+    of: Slices
+    start: int
+    stop: int
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -37,17 +39,11 @@ class Slice:
     def cut(self, size: int) -> list[Slice]:
         """Cut it into slices of so many rows at most."""
         starts = range(self.start, self.stop, size)
-        return [Slice(self._slices, at, min(at + size, self.stop)) for at in starts]
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """The event times of the first and the last row."""
-        times = self._slices.ts_event
-        return times[self.start], times[self.stop - 1]
+        return [Slice(self.of, at, min(at + size, self.stop)) for at in starts]
 
     def ticks(self) -> list[Tick]:
         """Build the ticks, unstamped, in order; they are the caller's, so ask once."""
-        return self._slices.build(self.start, self.stop)
+        return self.of.build(self.start, self.stop)
 
 
 class Slices:

@@ -140,7 +140,7 @@ def test_whoever_holds_the_flush_back_makes_it() -> None:
         Subscriptions({Subscription("quotes", "A"): Terms("adaptive")}), batched=False
     ) as cohort:
         finish(hub.index.fill(cohort, Pace()))
-        hub.hold()
+        hub.held = True
         plant.publish([quote()])
         assert (cohort.count, scheduled) == (1, [])
         hub.flush()

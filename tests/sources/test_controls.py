@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from feed.errors import SettingError
-from feed.sources.controls import FOREVER_S, Alarm, Controls
+from feed.loop import FOREVER_S
+from feed.sources.controls import Controls
 from feed.sources.replay import Replay
 from feed.tape.block import TickBlock, block_of
 from feed.tape.options import TapeOptions
@@ -239,85 +240,3 @@ def test_what_is_no_speed_changes_nothing(speed: float) -> None:
     with pytest.raises(SettingError, match="speed must be 0 or more"):
         controls.play_at(speed)
     assert controls.speed == 1.0
-
-
-def test_an_alarm_calls_a_player_after_the_waits_it_asks_for_until_it_asks_for_none() -> None:
-    waits: list[float | None] = [0.0, 0.001, 0.0, None]
-
-    async def main() -> None:
-        await Alarm().repeat(lambda: waits.pop(0))
-
-    asyncio.run(main())
-    assert waits == []
-
-
-def test_an_alarm_that_is_rung_calls_the_player_at_once_and_only_once() -> None:
-    calls: list[int] = []
-
-    def play() -> float | None:
-        calls.append(1)
-        return FOREVER_S if len(calls) < 3 else None
-
-    async def main() -> None:
-        alarm = Alarm()
-        alarm.ring()
-        playing = asyncio.ensure_future(alarm.repeat(play))
-        for expected in (1, 2):
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            assert len(calls) == expected
-            alarm.ring()
-            alarm.ring()
-        await playing
-        alarm.ring()
-
-    asyncio.run(main())
-    assert len(calls) == 3
-
-
-def test_an_alarm_that_its_player_rings_calls_it_again_at_once() -> None:
-    calls: list[int] = []
-    alarm = Alarm()
-
-    def play() -> float | None:
-        calls.append(1)
-        alarm.ring()
-        return FOREVER_S if len(calls) < 3 else None
-
-    async def main() -> None:
-        async with asyncio.timeout(5):
-            await alarm.repeat(play)
-
-    asyncio.run(main())
-    assert len(calls) == 3
-
-
-def test_what_a_player_raises_is_its_end() -> None:
-    waits = [0.0]
-
-    async def main() -> None:
-        with pytest.raises(IndexError):
-            await Alarm().repeat(lambda: waits.pop())
-
-    asyncio.run(main())
-
-
-def test_a_player_that_is_cancelled_is_not_called_again() -> None:
-    calls: list[int] = []
-
-    def play() -> float:
-        calls.append(1)
-        return 0.0
-
-    async def main() -> None:
-        playing = asyncio.ensure_future(Alarm().repeat(play))
-        await asyncio.sleep(0)
-        playing.cancel()
-        await asyncio.wait([playing])
-        before = len(calls)
-        for _ in range(3):
-            await asyncio.sleep(0)
-        assert len(calls) == before
-        assert playing.cancelled()
-
-    asyncio.run(main())

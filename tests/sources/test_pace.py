@@ -136,7 +136,8 @@ def test_speed_0_never_waits_but_yields_after_every_burst() -> None:
 
 
 def test_a_huge_speed_does_not_overflow() -> None:
-    assert len(play([trades([0, 2**62])], FakeTime(), 1e300)) == 2
+    late = iter([1e6, 1e6])
+    assert len(play([trades([0, 2**62]), trades([2**62 + 1])], FakeTime(0, late), 1e300)) == 3
 
 
 def test_an_empty_block_is_played() -> None:

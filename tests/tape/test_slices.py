@@ -25,7 +25,7 @@ def test_slices_give_the_ticks_of_their_rows_whoever_asks_for_them(
     slices, whole, start = Slices(block), block.ticks(0, COUNT), 0
     for stop, asks in sorted(stops):
         part = slices.take(stop)
-        assert (part.block, part.start, part.stop) == (block, start, stop)
+        assert (part.of.block, part.start, part.stop) == (block, start, stop)
         if asks:
             assert list(part) == whole[start:stop]
         start = stop
@@ -46,12 +46,6 @@ def test_few_ticks_are_built_together_with_those_that_come_next(
     for stop in range(1, COUNT + 1):
         assert [tick.ts_event for tick in slices.take(stop)] == [stop - 1]
     assert built == [(0, AHEAD_TICKS), (AHEAD_TICKS, COUNT)]
-
-
-def test_the_span_is_from_the_first_event_time_to_the_last(block: TickBlock) -> None:
-    slices = Slices(block)
-    slices.take(3)
-    assert slices.take(7).span == (3, 6)
 
 
 @given(st.integers(0, COUNT - 1), st.integers(1, COUNT), st.integers(1, COUNT))

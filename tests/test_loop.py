@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import Any, cast
+
+import pytest
+
+from feed.loop import FOREVER_S, SOCKETS, Alarm, Loop, PlayDue, Readiness, Ready, run
+
+Pairs = list[tuple[socket.socket, socket.socket]]
+
+
+@pytest.fixture
+def pairs() -> Iterator[Pairs]:
+    """More than are told of in one turn, each with something to read."""
+    made = [socket.socketpair() for _ in range(SOCKETS + 2)]
+    for ours, peer in made:
+        ours.setblocking(False)
+        peer.send(b"x")
+    yield made
+    for pair in made:
+        for sock in pair:
+            sock.close()
+
+
+@pytest.fixture
+def selector() -> Iterator[Readiness]:
+    loop = Loop()
+    yield loop.readiness
+    loop.close()
+
+
+def numbers(selector: Readiness) -> list[int]:
+    return [key.fd for key, _ in selector.select(0)]
+
+
+def test_a_few_sockets_are_told_of_at_a_time_and_none_waits_for_another_twice(
+    pairs: Pairs, selector: Readiness
+) -> None:
+    for ours, _ in pairs:
+        selector.register(ours, EVENT_READ)
+    first, second, third = numbers(selector), numbers(selector), numbers(selector)
+    assert (len(first), len(second)) == (SOCKETS, 2)
+    assert {*first, *second} == {ours.fileno() for ours, _ in pairs}
+    assert len(third) == SOCKETS, "they are still ready"
+
+
+def test_who_was_given_up_or_changed_while_it_waited_is_not_told_of(
+    pairs: Pairs, selector: Readiness
+) -> None:
+    for ours, _ in pairs:
+        selector.register(ours, EVENT_READ)
+    told = numbers(selector)
+    gone, changed = (ours for ours, _ in pairs if ours.fileno() not in told)
+    selector.unregister(gone)
+    selector.modify(changed, EVENT_READ | EVENT_WRITE)
+    assert numbers(selector) == []
+    assert changed.fileno() in numbers(selector) + numbers(selector), "it was looked at anew"
+
+
+def test_each_turn_of_a_loop_reads_a_few(pairs: Pairs) -> None:
+    turns: list[int] = []
+
+    def count(loop: asyncio.AbstractEventLoop) -> None:
+        turns.append(0)
+        if len(turns) < 3:
+            loop.call_soon(count, loop)
+        else:
+            loop.call_soon(loop.stop)
+
+    def read(sock: socket.socket) -> None:
+        sock.recv(1)
+        turns[-1] += 1
+
+    loop = Loop()
+    for ours, _ in pairs:
+        loop.add_reader(ours, read, ours)
+    loop.call_soon(count, loop)
+    loop.run_forever()
+    loop.close()
+    assert turns == [SOCKETS, 2, 0]
+
+
+def test_an_alarm_calls_a_player_after_the_waits_it_asks_for_until_it_asks_for_none() -> None:
+    waits: list[float | None] = [0.0, 0.001, 0.0, None]
+    run(Alarm().repeat(lambda: waits.pop(0)))
+    assert waits == []
+
+
+class Turns(Readiness):
+    """Counts the turns of its loop."""
+
+    count = 0
+
+    def select(self, timeout: float | None = None) -> list[Ready]:
+        self.count += 1
+        return super().select(timeout)
+
+
+def test_a_player_that_waits_takes_no_turn_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feed.loop.Readiness", Turns)
+    waits: list[float | None] = [*[0.001] * 50, None]
+
+    async def main() -> int:
+        selector = cast(Any, asyncio.get_running_loop()).readiness
+        before = selector.count
+        await Alarm().repeat(lambda: waits.pop())
+        return int(selector.count - before)
+
+    waits.reverse()
+    assert run(main()) < 5
+
+
+def test_what_a_player_brings_about_waits_for_nothing() -> None:
+    """Without a look at what the loop has to do, the next call would be an hour away."""
+    done: list[str] = []
+
+    async def main() -> None:
+        loop, alarm = asyncio.get_running_loop(), Alarm()
+
+        def later() -> None:
+            done.append("later")
+            alarm.ring()
+
+        def soon() -> None:
+            done.append("soon")
+            loop.call_later(0.01, later)
+            alarm.ring()
+
+        def play() -> float | None:
+            done.append("play")
+            if len(done) == 1:
+                return 0.001
+            if len(done) == 2:
+                loop.call_soon(soon)
+            return None if "later" in done else FOREVER_S
+
+        async with asyncio.timeout(5):
+            await alarm.repeat(play)
+
+    run(main())
+    assert done == ["play", "play", "soon", "play", "later", "play"]
+
+
+def test_a_timer_that_a_player_sets_is_on_time_whatever_others_there_are() -> None:
+    async def main() -> None:
+        loop, alarm = asyncio.get_running_loop(), Alarm()
+        calls: list[int] = []
+
+        def play() -> float | None:
+            calls.append(1)
+            if len(calls) == 3:
+                loop.call_later(0.01, alarm.ring)
+            return None if len(calls) == 4 else 0.001 if len(calls) < 3 else FOREVER_S
+
+        async with asyncio.timeout(5):
+            await alarm.repeat(play)
+
+    run(main())
+
+
+def test_between_two_calls_of_a_player_sockets_and_threads_are_heard() -> None:
+    async def main() -> None:
+        loop, alarm, heard = asyncio.get_running_loop(), Alarm(), list[str]()
+        ours, peer = socket.socketpair()
+        ours.setblocking(False)
+
+        def read() -> None:
+            heard.append(ours.recv(8).decode())
+            alarm.ring()
+
+        def call() -> None:
+            heard.append("thread")
+            alarm.ring()
+
+        def play() -> float | None:
+            if not heard:
+                peer.send(b"socket")
+            elif heard == ["socket"]:
+                loop.run_in_executor(None, loop.call_soon_threadsafe, call)
+            return None if len(heard) == 2 else FOREVER_S
+
+        loop.add_reader(ours, read)
+        async with asyncio.timeout(5):
+            await alarm.repeat(play)
+        loop.remove_reader(ours)
+        ours.close()
+        peer.close()
+        assert heard == ["socket", "thread"]
+
+    run(main())
+
+
+def test_a_crowd_of_sockets_holds_no_player_back(pairs: Pairs) -> None:
+    done: list[str] = []
+
+    def play() -> float | None:
+        done.append("play")
+        return 0.0 if done.count("play") < 9 else None
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for ours, _ in pairs:
+            loop.add_reader(ours, lambda sock: done.append(sock.recv(1).decode()), ours)
+        await Alarm().repeat(play)
+        for ours, _ in pairs:
+            loop.remove_reader(ours)
+
+    run(main())
+    first, last = done.index("x"), len(done) - 1 - done[::-1].index("x")
+    assert done[first : last + 1] == [*"x" * SOCKETS, "play", *"x" * 2]
+
+
+def test_two_players_that_want_no_rest_take_turns_and_let_others_have_theirs() -> None:
+    calls: list[str] = []
+
+    def player(name: str) -> PlayDue:
+        def play() -> float | None:
+            calls.append(name)
+            return 0.0 if calls.count(name) < 3 else None
+
+        return play
+
+    async def main() -> None:
+        playing = asyncio.gather(*(Alarm().repeat(player(name)) for name in "ab"))
+        while not playing.done():
+            calls.append("-")
+            await asyncio.sleep(0)
+
+    run(main())
+    assert "".join(calls).strip("-").replace("--", "-") == "ab-ab-ab"
+
+
+def test_an_alarm_that_is_rung_calls_the_player_at_once_and_only_once() -> None:
+    calls: list[int] = []
+
+    def play() -> float | None:
+        calls.append(1)
+        return FOREVER_S if len(calls) < 3 else None
+
+    async def main() -> None:
+        alarm = Alarm()
+        alarm.ring()
+        playing = asyncio.ensure_future(alarm.repeat(play))
+        for expected in (1, 2):
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert len(calls) == expected
+            alarm.ring()
+            alarm.ring()
+        await playing
+        alarm.ring()
+
+    run(main())
+    assert len(calls) == 3
+
+
+def test_an_alarm_that_its_player_rings_calls_it_again_at_once() -> None:
+    calls: list[int] = []
+    alarm = Alarm()
+
+    def play() -> float | None:
+        calls.append(1)
+        alarm.ring()
+        return FOREVER_S if len(calls) < 3 else None
+
+    async def main() -> None:
+        async with asyncio.timeout(5):
+            await alarm.repeat(play)
+
+    run(main())
+    assert len(calls) == 3
+
+
+def test_what_a_player_raises_is_its_end() -> None:
+    waits = [0.0]
+    with pytest.raises(IndexError):
+        run(Alarm().repeat(lambda: waits.pop()))
+
+
+def test_a_player_that_is_cancelled_is_not_called_again() -> None:
+    calls: list[int] = []
+
+    def play() -> float:
+        calls.append(1)
+        return 0.0
+
+    async def main() -> None:
+        playing = asyncio.ensure_future(Alarm().repeat(play))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        before = len(calls)
+        playing.cancel()
+        await asyncio.wait([playing])
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert len(calls) == before
+        assert playing.cancelled()
+
+    run(main())
+
+
+def test_another_loop_plays_no_source() -> None:
+    with pytest.raises(TypeError, match=r"feed\.loop\.Loop"):
+        asyncio.run(Alarm().repeat(lambda: None))
