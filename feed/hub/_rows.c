@@ -1,44 +1,13 @@
 /* feed.hub.rows in C: rows of a block become payloads, are kept and owed, with no tick object for any.
  *
  * feed/hub/rows.py says what it does, in Python; both give the same bytes: those of feed.protocol.codec. */
+#include "_rows.h"
 #include "_writing.h"
 #include <structmember.h>
 
-enum { MOST_VALUES = 4, MOST_PARTS = 2, ROOM = 1024, AHEAD = 4, FAR_AHEAD = 12 };
+enum { ROOM = 1024, AHEAD = 4, FAR_AHEAD = 12 };
 
-/* The rows of a block */
-
-typedef struct { /* of one code */
-    PyObject *stream;
-    Sums *day, *bar; /* of its trades so far; either may be over */
-    uint32_t second; /* of the bar */
-    char traded;     /* so that its quotes make no bars */
-} Known;
-
-typedef struct {
-    int channel; /* QUOTES or TRADES */
-    Column rows, codes, values[MOST_VALUES];
-    Py_ssize_t next; /* the first row that has not gone out */
-    PyObject *symbols, *streams; /* a list by code; the streams there are, by symbol */
-    Known *known;
-} Part;
-
-typedef struct {
-    PyObject_HEAD
-    Column ts_event;
-    Part parts[MOST_PARTS];
-    int count;
-    PyObject *open_stream, *encode, *bars, *traded, *last_values, *statistics;
-    PyObject *seconds; /* the open bars; NULL for none */
-    uint32_t second;   /* which those are */
-} Rows;
-
-typedef struct { /* one row on its way */
-    Part *part;
-    Known *known;
-    Py_ssize_t at; /* its place in the part */
-    int64_t seq, ts_event, ts_out;
-} Row;
+/* Writing */
 
 static const struct {
     int values;
@@ -55,9 +24,8 @@ static const struct {
 static const Text seq = TEXT_OF("\",\"seq\":"), ts_event = TEXT_OF(",\"ts_event\":"), ts_out = TEXT_OF(",\"ts_out\":");
 static const Text packed_seq = TEXT_OF("\xa3seq"), packed_ts_event = TEXT_OF("\xa8ts_event"), packed_ts_out = TEXT_OF("\xa6ts_out");
 
-#define SYMBOL_OF(row) PyList_GET_ITEM((row)->part->symbols, code_at(&(row)->part->codes, (row)->at))
-
-static inline __attribute__((always_inline)) int encode_as(int kind, Writer *to, const Row *row) { /* a constant where it is called */
+/* The kind is a constant where it is called, so that the compiler knows the size of each text. */
+static inline __attribute__((always_inline)) int encode_as(int kind, Writer *to, const Row *row) {
     Py_ssize_t size;
     const char *symbol = text_of(SYMBOL_OF(row), &size);
     if (symbol == NULL) return -1;
@@ -89,102 +57,6 @@ static int pack_row(Writer *to, const Row *row) {
     for (int i = 0; i < kinds[kind].values; i++)
         put(to, kinds[kind].packed_names[i]), pack_number(to, &row->part->values[i], row->at);
     put(to, packed_ts_out), pack_int(to, row->ts_out);
-    return 0;
-}
-
-/* Bars and statistics */
-
-static const int64_t DAY_NS = 86400000000000, REWIND_NS = 1000000000;
-
-static int call(PyObject *own, const char *name, PyObject *args) {
-    PyObject *method = args ? PyObject_GetAttrString(own, name) : NULL;
-    PyObject *done = method ? PyObject_CallObject(method, args) : NULL;
-    Py_XDECREF(method), Py_XDECREF(args), Py_XDECREF(done);
-    return done ? 0 : -1;
-}
-
-/* Give the sums of a symbol, borrowed; NULL where there are none, or with an exception. */
-static Sums *sums_of(PyObject *by_symbol, PyObject *symbol) {
-    PyObject *found = PyDict_GetItemWithError(by_symbol, symbol);
-    if (found == NULL || PyObject_TypeCheck(found, &SumsType)) return (Sums *)found;
-    return PyErr_SetString(PyExc_TypeError, "no sums of trades"), NULL;
-}
-
-/* Count the trade of a row into sums; most sizes are whole numbers, and need not be made Python's. */
-static int add_row(Sums *own, const Row *row) {
-    double price = number_at(&row->part->values[0], row->at);
-    const Column *sizes = &row->part->values[1];
-    if (sizes->type == 'q') return sums_add_whole(own, price, int_at(sizes, row->at));
-    PyObject *size = value_at(sizes, row->at);
-    int failed = size ? sums_add(own, price, size) : -1;
-    Py_XDECREF(size);
-    return failed;
-}
-
-static Sums *keep_sums(Sums **kept, Sums *sums) {
-    Py_XSETREF(*kept, (Sums *)Py_XNewRef(sums));
-    return sums;
-}
-
-/* Give the open bar of trades of a row, borrowed. Such a bar stays its symbol's until its second closes. */
-static Sums *bar_of(Rows *own, const Row *row) {
-    Known *known = row->known;
-    if (known->bar && known->second == own->second) return known->bar;
-    Sums *bar = sums_of(own->seconds, SYMBOL_OF(row));
-    if (bar == NULL || !bar->trades) return NULL;
-    known->second = own->second;
-    return keep_sums(&known->bar, bar);
-}
-
-static int count_in_bars(Rows *own, Row *row) {
-    Sums *bar = bar_of(own, row);
-    if (bar) return add_row(bar, row);
-    if (PyErr_Occurred()) return -1;
-    double price = number_at(&row->part->values[0], row->at);
-    return call(own->bars, "count_trade", Py_BuildValue("OdN", SYMBOL_OF(row), price, value_at(&row->part->values[1], row->at)));
-}
-
-static int64_t day_of(int64_t ns) { return ns / DAY_NS - (ns % DAY_NS < 0); }
-
-static int goes_on(const Sums *day, int64_t ts_event) {
-    return day && day->day == day_of(ts_event) && ts_event >= day->ts_event - REWIND_NS;
-}
-
-/* Statistics that are over have no trade's day. */
-static int count_in_statistics(Rows *own, Row *row) {
-    Sums **kept = &row->known->day, *day = *kept;
-    if (!goes_on(day, row->ts_event)) day = keep_sums(kept, sums_of(own->statistics, SYMBOL_OF(row)));
-    if (goes_on(day, row->ts_event)) return day->ts_event = row->ts_event, add_row(day, row);
-    if (PyErr_Occurred()) return -1;
-    double price = number_at(&row->part->values[0], row->at);
-    return call(own->last_values, "count", Py_BuildValue("OLdN", SYMBOL_OF(row), (long long)row->ts_event, price, value_at(&row->part->values[1], row->at)));
-}
-
-static int count_trade(Rows *own, Row *row) {
-    if (count_in_statistics(own, row) < 0) return -1;
-    return own->seconds ? count_in_bars(own, row) : 0;
-}
-
-static int count_quote(Rows *own, Row *row) {
-    if (own->seconds == NULL || row->known->traded) return 0;
-    int traded = PySet_Contains(own->traded, SYMBOL_OF(row));
-    if (traded) return row->known->traded = traded > 0, traded < 0 ? -1 : 0;
-    double price = (number_at(&row->part->values[0], row->at) + number_at(&row->part->values[2], row->at)) / 2;
-    Sums *bar = sums_of(own->seconds, SYMBOL_OF(row));
-    if (bar) return sums_move(bar, price), 0;
-    return PyErr_Occurred() ? -1 : call(own->bars, "count_mid", Py_BuildValue("Od", SYMBOL_OF(row), price));
-}
-
-/* See which bars are open. They are held, so that no later ones are taken for them. */
-static int find_seconds(Rows *own) {
-    if (own->bars == Py_None) return 0;
-    PyObject *seconds = PyObject_GetAttrString(own->bars, "seconds");
-    if (seconds == NULL || !PyDict_Check(seconds)) {
-        Py_XDECREF(seconds);
-        return PyErr_Occurred() ? -1 : (PyErr_SetString(PyExc_TypeError, "seconds must be a dict"), -1);
-    }
-    own->second += seconds != own->seconds;
-    Py_XSETREF(own->seconds, seconds);
     return 0;
 }
 

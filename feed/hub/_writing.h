@@ -1,46 +1,9 @@
 /* Numbers of columns and texts, written as JSON and as MessagePack: the bytes of feed.protocol.codec. */
 #ifndef FEED_WRITING_H
 #define FEED_WRITING_H
-#include "_path.h"
-#include <string.h>
+#include "_columns.h"
 
 enum { LONGEST_SYMBOL = 64 };
-
-/* Columns */
-
-typedef struct {
-    Py_buffer view;
-    char type; /* 'i' int32, 'q' int64, 'd' float64, 0 no column */
-} Column;
-
-static int open_column(Column *column, PyObject *values) {
-    if (values == Py_None) return 0;
-    if (PyObject_GetBuffer(values, &column->view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) < 0) return -1;
-    char type = column->view.format ? column->view.format[0] : 0;
-    if (type == 'l' && column->view.itemsize == 8) type = 'q';
-    column->type = type; /* from here on it is released */
-    if (column->view.ndim == 1 && strchr("iqd", type) && type) return 0;
-    return PyErr_SetString(PyExc_TypeError, "a column must be int32, int64 or float64"), -1;
-}
-
-static void close_column(Column *column) {
-    if (column->type) PyBuffer_Release(&column->view);
-    column->type = 0;
-}
-
-static Py_ssize_t length(const Column *column) { return column->view.shape[0]; }
-static int32_t code_at(const Column *column, Py_ssize_t row) { return ((int32_t *)column->view.buf)[row]; }
-static int64_t int_at(const Column *column, Py_ssize_t row) { return ((int64_t *)column->view.buf)[row]; }
-static double float_at(const Column *column, Py_ssize_t row) { return ((double *)column->view.buf)[row]; }
-
-static double number_at(const Column *column, Py_ssize_t row) {
-    return column->type == 'd' ? float_at(column, row) : (double)int_at(column, row);
-}
-
-static PyObject *value_at(const Column *column, Py_ssize_t row) {
-    if (column->type == 'd') return PyFloat_FromDouble(float_at(column, row));
-    return column->type ? PyLong_FromLongLong(int_at(column, row)) : Py_NewRef(Py_None);
-}
 
 /* Writing: there is room for whatever a tick holds, as symbols and numbers have a greatest length */
 

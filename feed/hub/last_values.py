@@ -19,8 +19,8 @@ _T = TypeVar("_T", Quote, Trade, Bar, Status)
 class SessionStatistics(Tally):
     """Open, high, low, last, volume and VWAP of one symbol's trades since the session began.
 
-    A session is a UTC day of `ts_event`. `_rows.c` counts into it likewise, and keeps it: once it
-    is over its `day` is none that a trade could have.
+    A session is a UTC day of `ts_event`. `_counting.c` counts into it likewise, and keeps it: once
+    it is over its `day` is none that a trade could have.
 
     Args:
         price: of the first trade, which is still to be added.

@@ -1,0 +1,52 @@
+/* The rows of a block: what _rows.c passes on and _counting.c counts. */
+#ifndef FEED_ROWS_H
+#define FEED_ROWS_H
+#include "_columns.h"
+
+#pragma GCC visibility push(hidden)
+
+enum { MOST_VALUES = 4, MOST_PARTS = 2 };
+
+typedef struct { /* of one code */
+    PyObject *stream;
+    Sums *day, *bar; /* of its trades so far; either may be over */
+    uint32_t second; /* of the bar */
+    char traded;     /* so that its quotes make no bars */
+} Known;
+
+typedef struct {
+    int channel; /* QUOTES or TRADES */
+    Column rows, codes, values[MOST_VALUES];
+    Py_ssize_t next; /* the first row that has not gone out */
+    PyObject *symbols, *streams; /* a list by code; the streams there are, by symbol */
+    Known *known;
+} Part;
+
+typedef struct {
+    PyObject_HEAD
+    Column ts_event;
+    Part parts[MOST_PARTS];
+    int count;
+    PyObject *open_stream, *encode, *bars, *traded, *last_values, *statistics;
+    PyObject *seconds; /* the open bars; NULL for none */
+    uint32_t second;   /* which those are */
+} Rows;
+
+typedef struct { /* one row on its way */
+    Part *part;
+    Known *known;
+    Py_ssize_t at; /* its place in the part */
+    int64_t seq, ts_event, ts_out;
+} Row;
+
+#define SYMBOL_OF(row) PyList_GET_ITEM((row)->part->symbols, code_at(&(row)->part->codes, (row)->at))
+
+/* Count a row in bars and statistics (_counting.c). */
+int count_trade(Rows *own, Row *row);
+int count_quote(Rows *own, Row *row);
+
+/* See which bars are open. They are held, so that no later ones are taken for them. */
+int find_seconds(Rows *own);
+
+#pragma GCC visibility pop
+#endif
