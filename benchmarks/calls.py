@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from time import time_ns
 from types import FrameType
 from typing import Any
 
@@ -35,8 +36,25 @@ from feed.ticks import Quote, Tick
 COHORTS = 8
 SYMBOLS = 100
 TICKS = 2_000
+FEW_TICKS = 3
 BURSTS = 4
 """Measured after one more, which is not: it fills what is filled only once."""
+
+
+class Way:
+    """The way of rows through a node."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self.flush = hub.flush
+
+    def take_rows(self, rows: Rows, start: int, stop: int) -> None:
+        """Owe them."""
+        self._hub.receive_rows(rows, start, stop, time_ns())
+
+    def send_rows(self, rows: Rows, start: int, stop: int) -> None:
+        """Send them."""
+        self._hub.send_rows(rows, start, stop, time_ns())
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +100,19 @@ def fan_out(*, batched: bool, cohorts: int = COHORTS, rows: bool = False) -> Cos
     Args:
         rows: whether it comes as a row of a block, as from a source, or as an object.
     """
-    hub = Hub(lambda flush: None)
-    names = [f"S{i:03}" for i in range(SYMBOLS)]
-    for number in range(cohorts):
-        wish = [*names, f"OWN{number}"]
-        terms = {Subscription("quotes", name): Terms("adaptive") for name in wish}
-        with hub.index.held(Subscriptions(terms), batched=batched) as cohort:
-            finish(hub.index.fill(cohort, Pace()))
-            cohort.join(Taker(), behind=False)
-    clock = SystemClock()
-    plant = Tickerplant(hub.index, hub.receive, clock)
+    hub, names = _hub(cohorts, batched=batched)
+    plant = Tickerplant(hub.index, hub.receive, SystemClock())
     bursts = iter([_burst(names, number) for number in range(BURSTS + 1)])
     slices = Slices(_block(names))
-
-    def take(part: Rows, start: int, stop: int) -> None:
-        hub.receive_rows(part, start, stop, clock.now_ns())
-
-    intake, stops = Intake(plant, hub, take, brings_bars=True), count(TICKS, TICKS)
+    intake = Intake(plant, hub, Way(hub), as_rows=True, brings_bars=True)
+    stops = count(TICKS, TICKS)
 
     def turn() -> None:
         if rows:
-            intake.publish(slices.take(next(stops)))
+            intake.send(slices.take(next(stops)))
         else:
             plant.publish(next(bursts))
-        hub.flush()
+            hub.flush()
 
     def turns() -> None:
         for _ in range(BURSTS):
@@ -114,6 +121,35 @@ def fan_out(*, batched: bool, cohorts: int = COHORTS, rows: bool = False) -> Cos
     turn()
     python_calls, c_calls = count_calls(turns)
     return Cost(python_calls / (BURSTS * TICKS), c_calls / (BURSTS * TICKS))
+
+
+def small_burst() -> Cost:
+    """Count what a burst of a few rows costs: the calls are of the burst, not of a tick."""
+    hub, names = _hub(COHORTS, batched=False)
+    plant = Tickerplant(hub.index, hub.receive, SystemClock())
+    intake = Intake(plant, hub, Way(hub), as_rows=True, brings_bars=False)
+    cut = Slices(_block(names))
+    intake.send(cut.take(FEW_TICKS))
+
+    def turns() -> None:
+        for number in range(2, BURSTS + 2):
+            intake.send(cut.take(number * FEW_TICKS))
+
+    python_calls, c_calls = count_calls(turns)
+    return Cost(python_calls / BURSTS, c_calls / BURSTS)
+
+
+def _hub(cohorts: int, *, batched: bool) -> tuple[Hub, list[str]]:
+    """Make a hub with cohorts that take all of some symbols."""
+    hub = Hub(lambda flush: None)
+    names = [f"S{i:03}" for i in range(SYMBOLS)]
+    for number in range(cohorts):
+        wish = [*names, f"OWN{number}"]
+        terms = {Subscription("quotes", name): Terms("adaptive") for name in wish}
+        with hub.index.held(Subscriptions(terms), batched=batched) as cohort:
+            finish(hub.index.fill(cohort, Pace()))
+            cohort.join(Taker(), behind=False)
+    return hub, names
 
 
 def count_calls(work: Callable[[], object]) -> tuple[int, int]:
@@ -155,4 +191,5 @@ if __name__ == "__main__":
     for form in (False, True):
         print("batched" if form else "plain", fan_out(batched=form))
     print("rows", fan_out(batched=False, rows=True))
+    print("a small burst", small_burst())
     print("nobody listens", fan_out(batched=False, cohorts=0))

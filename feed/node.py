@@ -33,7 +33,6 @@ from feed.sources.ingest import Ingest
 from feed.sources.pace import NS_PER_S
 from feed.state import State
 from feed.symbols import ALL_SYMBOLS
-from feed.tape.slices import Slice
 from feed.ticks import Tick
 
 log = logging.getLogger(__name__)
@@ -206,21 +205,11 @@ class Node:
         intake = Intake(
             self._tickerplant,
             self.hub,
-            None if self._state or self._recorder else self._take_rows,
+            self,
+            as_rows=not (self._state or self._recorder),
             brings_bars=source.brings_bars,
         )
         controls = source.controls
-
-        hub, observe = self.hub, self.hub.metrics.flush.observe
-
-        def at_once(part: Slice) -> None:
-            hub.held = True
-            try:
-                intake.publish(part)
-            finally:
-                begun_s = perf_counter()
-                hub.flush()
-                observe(perf_counter() - begun_s)
 
         def restart() -> None:
             intake.restart()
@@ -229,7 +218,7 @@ class Node:
         if controls is not None:
             controls.on_arrival(restart)
         while True:
-            await source.run(intake.publish if self._flush_interval_s else at_once)
+            await source.run(intake.publish if self._flush_interval_s else intake.send)
             log.info("source %s ended", source.name)
             if controls is None or not controls.seekable:
                 return
@@ -272,14 +261,28 @@ class Node:
         self.hub.receive(ticks, streams)
         self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
 
-    def _take_rows(self, rows: Rows, start: int, stop: int) -> None:
+    def take_rows(self, rows: Rows, start: int, stop: int) -> None:
         """Stamp rows and hand them on, where nobody but the hub wants them."""
         begun_s = perf_counter()
+        self.hub.receive_rows(rows, start, stop, self._ts_out())
+        self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
+
+    def send_rows(self, rows: Rows, start: int, stop: int) -> None:
+        """Do likewise, and send them."""
+        self.hub.send_rows(rows, start, stop, self._ts_out())
+
+    def _ts_out(self) -> int:
+        """Give the time of publishing; nothing is sent to whoever's token has expired by then."""
         ts_out = self._clock.now_ns()
         if ts_out >= self._ends.next_ns:
             self._registry.admission.expire(ts_out)
-        self.hub.receive_rows(rows, start, stop, ts_out)
-        self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
+        return ts_out
+
+    def flush(self) -> None:
+        """Send what is owed."""
+        begun_s = perf_counter()
+        self.hub.flush()
+        self.hub.metrics.flush.observe(perf_counter() - begun_s)
 
     async def _keep_state(self) -> None:
         """Write what there is again and again; whatever happens in a flush, it is not the last."""
@@ -298,17 +301,12 @@ class Node:
     def _published(self, symbol: str) -> bool:
         return any(symbol in streams for streams in self.hub.index.by_kind.values())
 
-    def _schedule(self, flush: Callable[[], None]) -> None:
+    def _schedule(self, _: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         if self._flush_interval_s:
-            loop.call_later(self._flush_interval_s, self._flush, flush)
+            loop.call_later(self._flush_interval_s, self.flush)
         else:
-            loop.call_soon(self._flush, flush)
-
-    def _flush(self, flush: Callable[[], None]) -> None:
-        begun_s = perf_counter()
-        flush()
-        self.hub.metrics.flush.observe(perf_counter() - begun_s)
+            loop.call_soon(self.flush)
 
 
 def _quieten_collector(generation: int = 2) -> None:

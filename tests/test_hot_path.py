@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.calls import count_calls, fan_out
+from benchmarks.calls import count_calls, fan_out, small_burst
 from feed.hub.path import IN_C
 
 MARGIN = 1.10
@@ -35,6 +35,9 @@ COMPILED = {
 }
 KNOWN = COMPILED if IN_C else IN_PYTHON
 
+SMALL_BURST = (26.5, 21.25)
+"""Per burst of three ticks; eight of the calls in Python, and what they call, are the takers'."""
+
 
 @pytest.mark.parametrize(("batched", "cohorts", "rows"), KNOWN)
 def test_a_tick_costs_no_more_calls_than_is_written_down(
@@ -44,6 +47,14 @@ def test_a_tick_costs_no_more_calls_than_is_written_down(
     cost = fan_out(batched=batched, cohorts=cohorts, rows=rows)
     assert cost.python_calls <= python_calls * MARGIN + SLACK
     assert cost.c_calls <= c_calls * MARGIN + SLACK
+
+
+@pytest.mark.skipif(not IN_C, reason="a burst in Python is as long as its ticks")
+def test_a_small_burst_costs_no_more_calls_than_is_written_down() -> None:
+    """Most bursts are of a few ticks, and their cost is that of the calls."""
+    cost = small_burst()
+    assert cost.python_calls <= SMALL_BURST[0] * MARGIN
+    assert cost.c_calls <= SMALL_BURST[1] * MARGIN
 
 
 def test_counts_are_the_same_every_time() -> None:
@@ -63,7 +74,6 @@ def test_every_call_is_counted_once() -> None:
     assert c_calls >= 10
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.skipif(not IN_C, reason="nothing is compiled, so Python is what every test is of")
 @pytest.mark.timeout(240)
 def test_all_that_holds_of_what_is_compiled_holds_in_python() -> None:

@@ -222,14 +222,18 @@ static int send_one(PyObject *cohort, long long *ticks, Py_ssize_t *total, PyObj
     return failed;
 }
 
-static PyObject *send_out(PyObject *module, PyObject *owed) {
-    if (!PyList_Check(owed)) return PyErr_SetString(PyExc_TypeError, "cohorts must be a list"), NULL;
+PyObject *send_cohorts(PyObject *owed) {
     long long ticks[CHANNELS] = {0};
     Py_ssize_t total = 0;
     PyObject *left = PyList_New(0);
     for (Py_ssize_t i = 0; left && i < PyList_GET_SIZE(owed); i++)
         if (send_one(PyList_GET_ITEM(owed, i), ticks, &total, left) < 0) Py_CLEAR(left);
     return left ? Py_BuildValue("(LLLL)nN", ticks[QUOTES], ticks[TRADES], ticks[BARS], ticks[STATUS], total, left) : NULL;
+}
+
+static PyObject *send_out(PyObject *module, PyObject *owed) {
+    if (!PyList_Check(owed)) return PyErr_SetString(PyExc_TypeError, "cohorts must be a list"), NULL;
+    return send_cohorts(owed);
 }
 
 static PyMethodDef functions[] = {

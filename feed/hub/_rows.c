@@ -4,6 +4,7 @@
 #include "_rows.h"
 #include "_writing.h"
 #include <structmember.h>
+#include <time.h>
 
 enum { ROOM = 1024, AHEAD = 4, FAR_AHEAD = 12 };
 
@@ -122,8 +123,9 @@ static int pass_on_one(Rows *own, Writer *to, Row *row, PyObject *begun, Py_ssiz
     return failed < 0 ? -1 : send_row(to, row, begun, heard);
 }
 
-static PyObject *rows_pass_on(Rows *own, PyObject *args) {
-    Py_ssize_t start, stop, heard = 0;
+/* Pass rows on, and give the cohorts that owed nothing before. */
+static PyObject *pass_all_on(Rows *own, PyObject *args, Py_ssize_t *heard) {
+    Py_ssize_t start, stop;
     long long ts_out;
     if (!PyArg_ParseTuple(args, "nnL", &start, &stop, &ts_out)) return NULL;
     if (start < 0 || stop > length(&own->ts_event)) return PyErr_SetString(PyExc_IndexError, "the block has no such rows"), NULL;
@@ -136,10 +138,32 @@ static PyObject *rows_pass_on(Rows *own, PyObject *args) {
         if (part == NULL) { failed = 1; break; }
         prefetch(part);
         Row row = {.part = part, .at = part->next++, .ts_event = int_at(&own->ts_event, at), .ts_out = ts_out};
-        failed = pass_on_one(own, &writer, &row, begun, &heard) < 0;
+        failed = pass_on_one(own, &writer, &row, begun, heard) < 0;
     }
-    if (!failed) return Py_BuildValue("Nn", begun, heard);
-    return Py_XDECREF(begun), NULL;
+    if (failed) Py_CLEAR(begun);
+    return begun;
+}
+
+static PyObject *rows_pass_on(Rows *own, PyObject *args) {
+    Py_ssize_t heard = 0;
+    PyObject *begun = pass_all_on(own, args, &heard);
+    return begun ? Py_BuildValue("Nn", begun, heard) : NULL;
+}
+
+static double now_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec + now.tv_nsec * 1e-9;
+}
+
+static PyObject *rows_send(Rows *own, PyObject *args) {
+    Py_ssize_t heard = 0;
+    double begun_s = now_s();
+    PyObject *begun = pass_all_on(own, args, &heard);
+    double passed_s = now_s();
+    PyObject *sent = begun ? send_cohorts(begun) : NULL;
+    Py_XDECREF(begun);
+    return sent ? Py_BuildValue("nNdd", heard, sent, passed_s - begun_s, now_s() - passed_s) : NULL;
 }
 
 /* The type */
@@ -202,6 +226,7 @@ static void rows_dealloc(Rows *own) {
 
 static PyMethodDef rows_methods[] = {
     {"pass_on", (PyCFunction)rows_pass_on, METH_VARARGS, "Number, count, keep and owe rows start..stop; give the cohorts that owed nothing before, and how many are heard."},
+    {"send", (PyCFunction)rows_send, METH_VARARGS, "Pass rows on and send the cohorts what is pending; give how many are heard, what send_out gives, and what each step took."},
     {NULL},
 };
 

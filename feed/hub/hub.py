@@ -44,6 +44,7 @@ class Hub:
         index: who is subscribed to what.
         journal: the recent ticks of each stream.
         last_values: what a session that arrives now must be told.
+        owed: the cohorts that have something pending until the next flush.
         held: whether no flush is to be scheduled until there was one, as one is already, or as
             whoever publishes makes it, once all that is due is here.
         metrics: what was counted so far.
@@ -64,7 +65,7 @@ class Hub:
         self.metrics = Metrics()
         self._schedule = schedule
         self.held = False
-        self._owed: list[Cohort] = []
+        self.owed: list[Cohort] = []
 
     def receive(self, ticks: list[Tick], streams: list[Stream]) -> None:
         """Take a burst of stamped ticks, in order, and owe them to their subscribers.
@@ -84,9 +85,22 @@ class Hub:
         begun, heard = rows.pass_on(start, stop, ts_out)
         if begun:
             self._owe(begun)
+        self.metrics.encodings += heard
+        self.metrics.ticks_in += stop - start
+
+    def send_rows(self, rows: Rows, start: int, stop: int, ts_out: int) -> None:
+        """Take rows likewise, while nothing is owed to anybody, and send them."""
+        heard, (ticks, size, left), passed_s, sent_s = rows.send(start, stop, ts_out)
         metrics = self.metrics
-        metrics.encodings += heard
         metrics.ticks_in += stop - start
+        metrics.encodings += heard
+        metrics.bytes_out += size
+        metrics.ticks_out["quotes"] += ticks[0]
+        metrics.ticks_out["trades"] += ticks[1]
+        metrics.fan_out.observe(passed_s)
+        metrics.flush.observe(sent_s)
+        if left:
+            self._keep(left)
 
     def restart(self, gone: Container[str] | SymbolSet) -> None:
         """Begin a new numbering; what is pending goes out before.
@@ -115,21 +129,21 @@ class Hub:
                 self.receive([tick], [stream])
 
     def _owe(self, begun: list[Cohort]) -> None:
-        self._owed += begun
+        self.owed += begun
         if begun and not self.held:
             self.held = True
             self._schedule(self.flush)
 
     def relieve(self) -> None:
         """Send those cohorts what is pending that are owed much."""
-        if much := [own for own in dict.fromkeys(self._owed) if own.count > MUCH_TICKS]:
+        if much := [own for own in dict.fromkeys(self.owed) if own.count > MUCH_TICKS]:
             self._send(much)
 
     def flush(self) -> None:
         """Send every cohort what is pending; touches only the cohorts of streams that ticked."""
         self.held = False
-        if self._owed:
-            owed, self._owed = self._owed, []
+        if self.owed:
+            owed, self.owed = self.owed, []
             self._send(list(dict.fromkeys(owed)))  # who was flushed alone meanwhile is there twice
 
     def flush_cohort(self, cohort: Cohort) -> None:
@@ -139,11 +153,10 @@ class Hub:
 
     def _send(self, owed: list[Cohort]) -> None:
         ticks, size, left = send_out(owed)
-        metrics = self.metrics
         for channel, count in zip(CHANNELS, ticks, strict=True):
             if count:
-                metrics.ticks_out[channel] += count
-        metrics.bytes_out += size
+                self.metrics.ticks_out[channel] += count
+        self.metrics.bytes_out += size
         if left:
             self._keep(left)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
@@ -18,13 +17,27 @@ socket and the lower half of its outbox take; twice as much at once was measured
 everything skip 60 % of it."""
 
 
+class Way(Protocol):
+    """What becomes of what an intake takes in."""
+
+    def take_rows(self, rows: Rows, start: int, stop: int) -> None:
+        """Stamp rows start..stop of a block, and owe them to their subscribers."""
+
+    def send_rows(self, rows: Rows, start: int, stop: int) -> None:
+        """Stamp such rows and send them; nothing is owed to anybody."""
+
+    def flush(self) -> None:
+        """Send what is owed."""
+
+
 class Intake:
     """Publishes slices of blocks.
 
     Args:
         tickerplant: takes what must be ticks.
         hub: whose they become.
-        take_rows: takes rows start..stop of a block; None when somebody wants all as ticks.
+        way: takes what may stay rows.
+        as_rows: whether that may be; somebody may want all as ticks.
         brings_bars: whether the source has bars among its ticks.
     """
 
@@ -32,13 +45,15 @@ class Intake:
         self,
         tickerplant: Tickerplant,
         hub: Hub,
-        take_rows: Callable[[Rows, int, int], None] | None,
+        way: Way,
         *,
+        as_rows: bool,
         brings_bars: bool,
     ) -> None:
         self._tickerplant = tickerplant
         self._hub = hub
-        self._take_rows = take_rows
+        self._way = way
+        self._as_rows = as_rows
         self._bars = None if brings_bars else BarBuilder()
         self._block: TickBlock | None = None
         self._rows: Rows | None = None
@@ -48,20 +63,27 @@ class Intake:
         self._bars = self._bars and BarBuilder()
         self._block = None
 
+    def send(self, part: Slice) -> None:
+        """Publish a slice, and send all that is owed by then."""
+        small = part.stop - part.start <= PIECE_TICKS
+        if small and not self._hub.owed and (rows := self._rows_of(part)):
+            self._way.send_rows(rows, part.start, part.stop)
+            return
+        self._hub.held = True
+        try:
+            self.publish(part)
+        finally:
+            self._way.flush()
+
     def publish(self, part: Slice) -> None:
         """Publish a slice, in order, with the bars that its ticks close."""
-        of, start, stop = part.of, part.start, part.stop
-        if stop - start > PIECE_TICKS:
+        if part.stop - part.start > PIECE_TICKS:
             self._publish_pieces(part)
-            return
-        if of.block is not self._block:
-            self._open(of.block)
-        bars, times, take = self._bars, of.ts_event, self._take_rows
-        if take and self._rows and (bars is None or bars.holds(times[start], times[stop - 1])):
-            take(self._rows, start, stop)
+        elif rows := self._rows_of(part):
+            self._way.take_rows(rows, part.start, part.stop)
         else:
             ticks = part.ticks()
-            self._tickerplant.publish(ticks if bars is None else bars.extend(ticks))
+            self._tickerplant.publish(ticks if self._bars is None else self._bars.extend(ticks))
 
     def _publish_pieces(self, part: Slice) -> None:
         first, *others = part.cut(PIECE_TICKS)
@@ -70,7 +92,17 @@ class Intake:
             self._hub.relieve()
             self.publish(piece)
 
+    def _rows_of(self, part: Slice) -> Rows | None:
+        """Give the rows of a slice's block, if its ticks may stay rows: they close no bar."""
+        of, bars = part.of, self._bars
+        if of.block is not self._block:
+            self._open(of.block)
+        rows, times = self._rows, of.ts_event
+        if rows is None or bars is None or bars.holds(times[part.start], times[part.stop - 1]):
+            return rows
+        return None
+
     def _open(self, block: TickBlock) -> None:
         self._block = block
-        if self._take_rows is not None:
+        if self._as_rows:
             self._rows = rows_of(block, self._hub.index, self._hub.last_values, self._bars)

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 Left: TypeAlias = "tuple[Cohort, Sequence[tuple[Member, int]]]"
 """A cohort that still holds what was pending, and its members that took less of it."""
 
+Sent: TypeAlias = "tuple[tuple[int, ...], int, list[Left]]"
+"""The ticks that were handed over, of each of `CHANNELS`, and the bytes that sockets took; and the
+cohorts that still hold what was pending because a member is behind or took less: with those that
+took less."""
+
 
 def stamp(
     ticks: list[Tick],
@@ -90,16 +95,11 @@ def fan_out(payloads: list[bytes], streams: list[Stream]) -> list[Cohort]:
     return begun
 
 
-def send_out(owed: list[Cohort]) -> tuple[tuple[int, ...], int, list[Left]]:
+def send_out(owed: list[Cohort]) -> Sent:
     """Send cohorts what is pending for them, and let it go where everybody took it.
 
     Args:
         owed: each once, as those that are left over keep what was sent until they are told.
-
-    Returns:
-        The ticks that were handed over, of each of `CHANNELS`, and the bytes that sockets took; and
-        the cohorts that still hold what was pending because a member is behind or took less: with
-        those that took less.
     """
     ticks, size = [0, 0, 0, 0], 0
     left: list[Left] = []

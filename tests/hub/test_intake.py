@@ -1,34 +1,47 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from feed.hub.bars import SECOND_NS
+from feed.hub.cohort import Member
 from feed.hub.hub import Hub
 from feed.hub.intake import PIECE_TICKS, Intake
+from feed.hub.pending import Target
 from feed.hub.rows import Rows
+from feed.hub.steps import Pace, finish
+from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.hub.tickerplant import Tickerplant
 from feed.tape.block import TickBlock, block_of
 from feed.tape.slices import Slices
 from feed.ticks import Bar, Status, Tick, Trade
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, FakeTransport, messages
 
 
 class World:
-    """A hub behind an intake, and what came through as ticks."""
+    """A hub behind an intake, what came through as rows, and how often there was a flush."""
 
     def __init__(self, *, rows: bool = True, brings_bars: bool = False) -> None:
-        self.hub = Hub(lambda flush: None)
+        self.scheduled: list[Callable[[], None]] = []
+        self.hub = Hub(self.scheduled.append)
         self.plant = Tickerplant(self.hub.index, self.hub.receive, FakeClock())
-        self.rows = 0
-        take = self.take_rows if rows else None
-        self.intake = Intake(self.plant, self.hub, take, brings_bars=brings_bars)
+        self.rows = self.sent = self.flushes = 0
+        self.intake = Intake(self.plant, self.hub, self, as_rows=rows, brings_bars=brings_bars)
 
     def take_rows(self, rows: Rows, start: int, stop: int) -> None:
         self.rows += stop - start
         self.hub.receive_rows(rows, start, stop, 1)
+
+    def send_rows(self, rows: Rows, start: int, stop: int) -> None:
+        self.sent += stop - start
+        self.hub.send_rows(rows, start, stop, 1)
+
+    def flush(self) -> None:
+        self.flushes += 1
+        self.hub.flush()
 
     def log(self) -> dict[tuple[str, str], list[Tick]]:
         journal = self.hub.journal
@@ -101,14 +114,71 @@ def test_what_is_neither_quote_nor_trade_comes_as_ticks() -> None:
     assert list(world.log()) == [("status", "A")]
 
 
+class Listener(FakeTransport):
+    """Takes every trade."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__()
+        wish = Subscriptions({Subscription("trades", "*"): Terms("adaptive")})
+        with hub.index.held(wish, batched=False) as cohort:
+            finish(hub.index.fill(cohort, Pace()))
+            cohort.join(cast(Member, self), behind=False)
+
+    @property
+    def target(self) -> Target:
+        return self.write
+
+    @property
+    def heard(self) -> list[dict[str, Any]]:
+        """What came, in order, but for when."""
+        return [own | {"ts_out": 0} for own in messages(self)]
+
+
+@pytest.mark.parametrize("size", [1, 3, PIECE_TICKS + 1])
+def test_what_is_sent_at_once_is_what_a_flush_after_it_sends(size: int) -> None:
+    block = trades(*np.linspace(0.1, 3.9, PIECE_TICKS + 7))
+    worlds = World(), World(), World(rows=False)
+    listeners = [Listener(world.hub) for world in worlds]
+    for world, at_once in zip(worlds, (True, False, True), strict=True):
+        slices = Slices(block)
+        for stop in bursts(block, size):
+            if at_once:
+                world.intake.send(slices.take(stop))
+                assert not world.hub.owed
+                assert not world.hub.held
+            else:
+                world.intake.publish(slices.take(stop))
+                world.flush()
+    first, *others = (listener.heard for listener in listeners)
+    assert len(first) == len(block)
+    assert others == [first, first]
+    assert worlds[0].log() == worlds[1].log() == worlds[2].log()
+    assert worlds[0].scheduled == worlds[2].scheduled == [], "it is flushed already"
+    counts = [(w.hub.metrics.ticks_in, w.hub.metrics.ticks_out) for w in worlds]
+    assert counts[0] == counts[1] == counts[2]
+    assert (worlds[0].sent > PIECE_TICKS / 2) == (size < PIECE_TICKS)
+    assert worlds[1].sent == worlds[2].sent == 0
+
+
+def test_what_somebody_else_published_before_goes_out_before() -> None:
+    world = World()
+    listener, slices = Listener(world.hub), Slices(trades(0.1, 0.2, 0.3))
+    world.intake.send(slices.take(1))
+    world.plant.publish([Trade("Z", 0, 5, 1.0, 1, 0)])
+    world.intake.send(slices.take(3))
+    assert [own["symbol"] for own in listener.heard] == ["A", "Z", "B", "A"]
+    assert (world.sent, world.rows, world.flushes) == (0, 2, 2)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("rows", [True, False])
 def test_whoever_is_owed_much_of_a_large_burst_is_relieved_between_its_pieces(
-    rows: bool, monkeypatch: pytest.MonkeyPatch
+    rows: bool, at_once: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, seen = World(rows=rows), list[int]()
     monkeypatch.setattr(world.hub, "relieve", lambda: seen.append(world.hub.metrics.ticks_in))
     block = trades(*np.linspace(0.1, 0.9, 2 * PIECE_TICKS + 1))
-    world.intake.publish(Slices(block).take(len(block)))
+    (world.intake.send if at_once else world.intake.publish)(Slices(block).take(len(block)))
     assert seen == [PIECE_TICKS, 2 * PIECE_TICKS]
     assert world.hub.metrics.ticks_in == len(block)
 
