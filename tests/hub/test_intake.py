@@ -177,9 +177,11 @@ def test_whoever_is_owed_much_of_a_large_burst_is_relieved_between_its_pieces(
 ) -> None:
     world, seen = World(rows=rows), list[int]()
     monkeypatch.setattr(world.hub, "relieve", lambda: seen.append(world.hub.metrics.ticks_in))
-    block = trades(*np.linspace(0.1, 0.9, 2 * PIECE_TICKS + 1))
-    (world.intake.send if at_once else world.intake.publish)(Slices(block).take(len(block)))
-    assert seen == [PIECE_TICKS, 2 * PIECE_TICKS]
+    block = trades(*np.linspace(0.1, 0.9, 2 * PIECE_TICKS + 2))
+    slices = Slices(block)
+    world.intake.send(slices.take(1))  # it opens the second
+    (world.intake.send if at_once else world.intake.publish)(slices.take(len(block)))
+    assert seen == [PIECE_TICKS + 1, 2 * PIECE_TICKS + 1]
     assert world.hub.metrics.ticks_in == len(block)
 
 
