@@ -95,8 +95,13 @@ class Readiness(selectors.DefaultSelector):
         self.alarms: tuple[Alarm, ...] = ()
         self._loop = loop
         self._kept: deque[Ready] = deque()
-        # The same sockets once more, only to wait for: `select` takes three times as long.
-        self._epoll = select.epoll.fromfd(os.dup(self.fileno()))
+        self._epoll = _epoll_of(self)
+
+    def close(self) -> None:
+        """Give up what it waits with."""
+        if self._epoll is not None:
+            self._epoll.close()
+        super().close()
 
     def select(self, timeout: float | None = None) -> list[Ready]:
         """Tell of sockets that are ready; none that was changed or given up meanwhile."""
@@ -114,7 +119,7 @@ class Readiness(selectors.DefaultSelector):
     def _play(self, timeout: float | None) -> list[Ready]:
         """Wait, and call the alarms that come due, until the loop has something else to do."""
         loop, timers = self._loop, len(self._loop._scheduled)
-        poll = self._epoll.poll
+        poll = self._epoll.poll if self._epoll else self._poll
         end_s = math.inf if timeout is None else monotonic() + timeout
         while True:
             next_s = end_s
@@ -129,10 +134,21 @@ class Readiness(selectors.DefaultSelector):
             if ready or now_s >= end_s or loop._ready or len(loop._scheduled) > timers:
                 return super().select(0) if ready else []
 
+    def _poll(self, timeout: float, _most: int) -> list[Ready]:
+        return super().select(timeout)
+
     def _play_due(self, now_s: float) -> None:
         for alarm in self.alarms:
             if alarm.due_s <= now_s:
                 alarm.play()
+
+
+def _epoll_of(selector: selectors.DefaultSelector) -> select.epoll | None:
+    """Give the same sockets once more, only to wait for: `select` takes three times as long.
+
+    None where the system has no epoll, as macOS has none.
+    """
+    return select.epoll.fromfd(os.dup(selector.fileno())) if hasattr(select, "epoll") else None
 
 
 class Loop(asyncio.SelectorEventLoop):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any, cast
@@ -306,3 +308,21 @@ def test_a_player_that_is_cancelled_is_not_called_again() -> None:
 def test_another_loop_plays_no_source() -> None:
     with pytest.raises(TypeError, match=r"feed\.loop\.Loop"):
         asyncio.run(Alarm().repeat(lambda: None))
+
+
+WITHOUT_EPOLL = """
+import select, sys
+del select.epoll
+import selectors
+assert not hasattr(selectors, "EpollSelector")
+import pytest
+sys.exit(pytest.main([sys.argv[1], "-q", "-n0", "-p", "no:cacheprovider", "-k", "not epoll"]))
+"""
+
+
+def test_all_of_this_holds_where_there_is_no_epoll() -> None:
+    """As on macOS: there is another selector, and nothing else to wait with."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EPOLL, __file__], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
