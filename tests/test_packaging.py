@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 from configparser import ConfigParser
 from email.message import Message
 from email.parser import Parser
@@ -222,6 +223,13 @@ def test_run_without_arguments_serves_and_with_them_passes_them_on(checkout: Pat
     _half_installed(checkout)
     assert _run_script(checkout).stdout == "feed serve\n"
     assert _run_script(checkout, "tail", "A B", "*").stdout == "feed tail A B *\n"
+
+
+def test_what_is_compiled_rounds_as_python_does_on_every_processor() -> None:
+    """Compilers like an instruction that rounds a product and a sum once, where there is one."""
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for each in told["tool"]["setuptools"]["ext-modules"]:
+        assert "-ffp-contract=off" in each["extra-compile-args"], each["name"]
 
 
 @pytest.mark.parametrize("changing", ["setup.cfg", *COMPILED])
