@@ -74,7 +74,9 @@ class Alarm:
             return
         try:
             wait_s = self._play_due()
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):  # as of any callback of asyncio's
+            raise
+        except BaseException as error:
             self._ended.set_exception(error)
             return
         if wait_s is None:
@@ -130,8 +132,9 @@ class Readiness(selectors.DefaultSelector):
             ready = poll(0.0 if wait_s < 0 else wait_s if wait_s < FOREVER_S else FOREVER_S, 1)
             now_s = monotonic()
             self._play_due(now_s)
-            # Whatever a call has brought about is in one of the latter two.
-            if ready or now_s >= end_s or loop._ready or len(loop._scheduled) > timers:
+            # Whatever a call has brought about is in one of the latter.
+            brought = loop._ready or loop._stopping or len(loop._scheduled) > timers
+            if ready or now_s >= end_s or brought:
                 return super().select(0) if ready else []
 
     def _poll(self, timeout: float, _most: int) -> list[Ready]:
@@ -158,9 +161,11 @@ class Loop(asyncio.SelectorEventLoop):
         readiness: that.
     """
 
-    # asyncio's own, the same ever since there is asyncio: what is called next, and the timers.
+    # asyncio's own, the same ever since there is asyncio: what is called next, the timers, and
+    # whether it is to stop.
     _ready: deque[Any]
     _scheduled: list[Any]
+    _stopping: bool
 
     def __init__(self) -> None:
         self.readiness = Readiness(self)

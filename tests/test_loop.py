@@ -164,6 +164,24 @@ def test_a_timer_that_a_player_sets_is_on_time_whatever_others_there_are() -> No
     run(main())
 
 
+def test_a_loop_that_a_player_stops_waits_for_nothing_more() -> None:
+    late: list[str] = []
+    loop = Loop()
+
+    def play() -> float:
+        loop.stop()
+        return FOREVER_S
+
+    playing = loop.create_task(Alarm().repeat(play))
+    loop.call_later(0.5, late.append, "late")
+    loop.run_forever()
+    playing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(playing)
+    loop.close()
+    assert late == []
+
+
 def test_between_two_calls_of_a_player_sockets_and_threads_are_heard() -> None:
     async def main() -> None:
         loop, alarm, heard = asyncio.get_running_loop(), Alarm(), list[str]()
@@ -281,6 +299,18 @@ def test_what_a_player_raises_is_its_end() -> None:
     waits = [0.0]
     with pytest.raises(IndexError):
         run(Alarm().repeat(lambda: waits.pop()))
+
+
+def test_a_player_that_raises_that_something_was_cancelled_ends_and_the_loop_goes_on() -> None:
+    def play() -> float:
+        raise asyncio.CancelledError
+
+    async def main() -> bool:
+        playing = asyncio.ensure_future(Alarm().repeat(play))
+        await asyncio.wait([playing])
+        return playing.cancelled()
+
+    assert run(main())
 
 
 def test_a_player_that_is_cancelled_is_not_called_again() -> None:
