@@ -53,15 +53,26 @@ class Segment:
         buffer: whole frames, ready to send.
     """
 
-    __slots__ = ("_batched", "_burst", "_firsts", "_payloads", "_whole", "buffer")
+    __slots__ = (
+        "_batched",
+        "_burst",
+        "_cohort",
+        "_firsts",
+        "_parted",
+        "_payloads",
+        "_whole",
+        "buffer",
+    )
 
-    def __init__(self, pending: Pending, burst: Burst) -> None:
-        self.buffer = pending.buffer()
-        self._batched = pending.batched
-        self._payloads = pending.payloads()
+    def __init__(self, cohort: Cohort, burst: Burst) -> None:
+        self.buffer = cohort.buffer()
+        self._cohort = cohort
+        self._batched = cohort.batched
+        self._payloads = cohort.payloads()
         self._burst = burst
         self._whole: list[Unsent] | None = None
         self._firsts: dict[Stream, int] | None = None
+        self._parted: tuple[dict[Stream, int], dict[Stream, int]] | None = None
 
     @property
     def whole(self) -> list[Unsent]:
@@ -76,6 +87,16 @@ class Segment:
         if self._firsts is None:
             self._firsts = {own.stream: own.seq for own in reversed(self.whole)}
         return self._firsts
+
+    @property
+    def parted(self) -> tuple[dict[Stream, int], dict[Stream, int]]:
+        """`firsts` of the streams that its members conflate, and of others; likewise."""
+        if self._parted is None:
+            conflates, firsts = self._cohort.conflates, self.firsts
+            state = {stream: first for stream, first in firsts.items() if conflates(stream)}
+            others = {stream: firsts[stream] for stream in firsts.keys() - state.keys()}
+            self._parted = state, others
+        return self._parted
 
     def after(self, sent: int) -> tuple[bytes, list[Unsent]]:
         """Split what is unsent after `sent` bytes.
@@ -147,6 +168,10 @@ class Cohort(Pending):
     def members(self) -> int:
         """How many there are."""
         return len(self.current) + len(self.behind)
+
+    def conflates(self, stream: Stream) -> bool:
+        """Tell whether members that are far behind take the newest tick for all of a stream."""
+        return self.subscriptions.conflate(stream)
 
     def everybody(self) -> list[Member]:
         """Give whoever is a member at the moment."""

@@ -148,6 +148,11 @@ class Subscriptions:
                 return terms
         return None
 
+    def conflate(self, stream: Stream) -> bool:
+        """Tell whether a newer tick of a stream may stand for all before it."""
+        terms = self.terms_of(stream.channel, stream.symbol)
+        return terms is None or (terms.delivery == "adaptive" and not stream.is_event)
+
     def terms_for(self, stream: Stream) -> Terms | None:
         """Give the terms of a stream as it is now: a wildcard takes it from its first tick on."""
         if stream.ticked or (stream.channel, stream.symbol) in self._terms:

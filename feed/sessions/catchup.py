@@ -7,7 +7,7 @@ of it is read at the moment it goes out, and live ticks of such a stream need no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from feed.hub.pending import BATCH_TICKS, tick_frames
@@ -101,15 +101,17 @@ class CatchUp:
             self._newest[stream] = seq
         return first is not None
 
-    def uncovered(self, firsts: Mapping[Stream, int]) -> Collection[Stream]:
-        """Give the streams that may not be accounted for, of ticks that are later than all of them.
+    def add_later(self, firsts: Mapping[Stream, int]) -> None:
+        """Owe the newest ticks of streams likewise, each from its first seq that is still to come.
 
-        To look at them all at once matters to a session that is far behind: by then it is owed the
-        newest tick of nearly every stream, burst after burst.
+        All at once, as this is done for a whole burst and each session that is far behind. By then
+        nearly every stream is owed already, from an earlier seq on.
         """
-        if firsts.keys() <= self._newest.keys():
-            return ()
-        return firsts.keys() - self._newest.keys()
+        if self._resumes or self._snapshots:
+            for stream, first in firsts.items():
+                self.add_newest(stream, first)
+        elif not firsts.keys() <= self._newest.keys():
+            self._newest = {**self._newest, **firsts, **self._newest}
 
     def forget(self, streams: set[Stream]) -> None:
         """Owe nothing more of some streams."""
@@ -175,7 +177,8 @@ class CatchUp:
                 self._positions[stream] = stream.seq
             if stream.seq < first:
                 continue
-            if stream.newest is None:  # a late stream that the journal did not hold so long
+            newest = stream.newest
+            if newest is None:  # a late stream that the journal did not hold so long
                 notices.append(notice(stream, first, stream.seq, "journal"))
                 continue
             own = self._own_since(stream)
@@ -184,7 +187,7 @@ class CatchUp:
                 self.conflated_ticks += sent - first
                 notices.append(notice(stream, first, sent - 1, "conflated"))
             if own is None:
-                payloads.append(payload_of(stream.newest))
+                payloads.append(payload_of(newest))
             else:
                 notices.append(notice(stream, sent, stream.seq, "own"))
         return [*map(text_frame, notices), *tick_frames(payloads, batched=self._batched)]

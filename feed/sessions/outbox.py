@@ -207,8 +207,12 @@ class Outbox:
     def _owe_whole(self, segment: Segment) -> None:
         """Owe a segment by its streams, which are fewer than its ticks, where none is kept."""
         firsts = segment.firsts
-        fresh = self._catch_up.uncovered(firsts)
-        kept = {stream for stream in fresh if not self._leave(stream, firsts[stream])}
+        if self._conflating:
+            state, firsts = segment.parted
+            self._catch_up.add_later(state)
+        kept = {
+            stream for stream, first in firsts.items() if not self._catch_up.covers(stream, first)
+        }
         if kept:
             self._owe(own for own in segment.whole if own.stream in kept)
 

@@ -121,8 +121,7 @@ class Subscriber:
                 interval.tell(stream)
 
     def _conflates(self, stream: Stream) -> bool:
-        terms = self.subscriptions.terms_of(stream.channel, stream.symbol)
-        return terms is None or (terms.delivery == "adaptive" and not stream.is_event)
+        return self.subscriptions.conflate(stream)
 
     def _own_since(self, stream: Stream) -> int | None:
         return None if self.own is None else self.own.newest(stream)

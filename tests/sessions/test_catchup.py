@@ -80,6 +80,23 @@ def test_conflated_state_is_one_notice_and_the_newest_tick() -> None:
     assert source.positions == {source.stream: 3}
 
 
+def test_what_is_owed_already_is_owed_from_where_it_was() -> None:
+    source = Source()
+    source.catch_up.add_newest(source.stream, 1)
+    source.catch_up.add_later({source.stream: 3})
+    assert source.read() == [("skipped", 1, 2), ("quote", 3)]
+
+
+def test_what_a_resume_or_a_snapshot_tells_is_not_told_twice() -> None:
+    source = Source()
+    source.catch_up.add_resume(source.stream, 2)
+    source.catch_up.add_later({source.stream: 3})
+    assert source.read() == [("quote", 2), ("quote", 3), ("resumed", 2, 3, True)]
+    source.catch_up.add_snapshots({"A": ("quotes",)})
+    source.catch_up.add_later({source.stream: 3})
+    assert source.read() == [("snapshot",)]
+
+
 def test_a_stream_that_ends_with_a_hole_has_no_newest_state_but_a_notice() -> None:
     source = Source()
     source.positions[source.stream] = 1
