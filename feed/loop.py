@@ -146,10 +146,10 @@ class Readiness(selectors.DefaultSelector):
                 alarm.play()
 
 
-def _epoll_of(selector: selectors.DefaultSelector) -> select.epoll | None:
+def _epoll_of(selector: selectors.DefaultSelector) -> Any:
     """Give the same sockets once more, only to wait for: `select` takes three times as long.
 
-    None where the system has no epoll, as macOS has none.
+    None where the system has no epoll, as macOS has none; there not even the type is known.
     """
     return select.epoll.fromfd(os.dup(selector.fileno())) if hasattr(select, "epoll") else None
 

@@ -335,6 +335,13 @@ def test_a_player_that_is_cancelled_is_not_called_again() -> None:
     run(main())
 
 
+def test_a_loop_that_is_closed_holds_no_descriptor() -> None:
+    loop = Loop()
+    held = loop.readiness._epoll
+    loop.close()
+    assert held is None or held.closed
+
+
 def test_another_loop_plays_no_source() -> None:
     with pytest.raises(TypeError, match=r"feed\.loop\.Loop"):
         asyncio.run(Alarm().repeat(lambda: None))
@@ -346,7 +353,7 @@ del select.epoll
 import selectors
 assert not hasattr(selectors, "EpollSelector")
 import pytest
-sys.exit(pytest.main([sys.argv[1], "-q", "-n0", "-p", "no:cacheprovider", "-k", "not epoll"]))
+sys.exit(pytest.main([sys.argv[1], "-q", "-n0", "-p", "no:cacheprovider", "-k", "not no_epoll"]))
 """
 
 
