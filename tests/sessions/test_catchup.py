@@ -83,7 +83,7 @@ def test_conflated_state_is_one_notice_and_the_newest_tick() -> None:
 def test_what_is_owed_already_is_owed_from_where_it_was() -> None:
     source = Source()
     source.catch_up.add_newest(source.stream, 1)
-    source.catch_up.add_later({source.stream: 3})
+    source.catch_up.add_later({source.stream: 3, source.other: 1})
     assert source.read() == [("skipped", 1, 2), ("quote", 3)]
 
 
