@@ -48,6 +48,7 @@ class Alarm:
         self._rung = False
         self._play_due: PlayDue
         self._ended: asyncio.Future[None]
+        self._error: BaseException | None = None
 
     async def repeat(self, play_due: PlayDue) -> None:
         """Call a player now, and again after each wait it asks for, until it wants no more.
@@ -58,10 +59,12 @@ class Alarm:
         loop = asyncio.get_running_loop()
         if not isinstance(loop, Loop):
             raise TypeError(f"sources are played by feed.loop.Loop, not by {type(loop).__name__}")
-        self._play_due, self._ended = play_due, loop.create_future()
+        self._play_due, self._ended, self._error = play_due, loop.create_future(), None
         self.due_s = 0.0
         with loop.playing(self):
             await self._ended
+        if self._error is not None:
+            raise self._error
 
     def ring(self) -> None:
         """Have the next call made at once, if one is waited for; the player itself may ask, too."""
@@ -77,10 +80,10 @@ class Alarm:
         except (KeyboardInterrupt, SystemExit):  # as of any callback of asyncio's
             raise
         except BaseException as error:
-            self._ended.set_exception(error)
-            return
+            self._error, wait_s = error, None
         if wait_s is None:
-            self._ended.set_result(None)
+            if not self._ended.done():  # it may have cancelled itself
+                self._ended.set_result(None)
         else:
             self.due_s = 0.0 if self._rung else monotonic() + wait_s
 

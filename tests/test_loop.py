@@ -4,7 +4,7 @@ import asyncio
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any, cast
 
@@ -301,16 +301,40 @@ def test_what_a_player_raises_is_its_end() -> None:
         run(Alarm().repeat(lambda: waits.pop()))
 
 
-def test_a_player_that_raises_that_something_was_cancelled_ends_and_the_loop_goes_on() -> None:
-    def play() -> float:
-        raise asyncio.CancelledError
+def ended(play: Callable[[asyncio.Task[None]], float | None]) -> asyncio.Task[None]:
+    """Give the task of a player that has ended, on a loop that goes on."""
 
-    async def main() -> bool:
-        playing = asyncio.ensure_future(Alarm().repeat(play))
+    async def main() -> asyncio.Task[None]:
+        playing = asyncio.ensure_future(Alarm().repeat(lambda: play(playing)))
         await asyncio.wait([playing])
-        return playing.cancelled()
+        return playing
 
-    assert run(main())
+    return run(main())
+
+
+def test_whatever_a_player_raises_ends_only_itself() -> None:
+    def play(error: BaseException) -> float:
+        raise error
+
+    assert ended(lambda _: play(asyncio.CancelledError())).cancelled()
+    assert isinstance(ended(lambda _: play(StopIteration())).exception(), RuntimeError)
+    assert isinstance(ended(lambda _: play(GeneratorExit())).exception(), GeneratorExit)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_what_ends_a_process_is_not_held_back(error: type[BaseException]) -> None:
+    def play() -> float:
+        raise error
+
+    with pytest.raises(error):
+        run(Alarm().repeat(play))
+
+
+def test_a_player_may_cancel_its_own_task_and_be_at_its_end() -> None:
+    def cancel(playing: asyncio.Task[None]) -> None:
+        playing.cancel()
+
+    assert ended(cancel).cancelled()
 
 
 def test_a_player_that_is_cancelled_is_not_called_again() -> None:
