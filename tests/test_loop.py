@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import subprocess
 import sys
@@ -210,6 +211,34 @@ def test_between_two_calls_of_a_player_sockets_and_threads_are_heard() -> None:
         ours.close()
         peer.close()
         assert heard == ["socket", "thread"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("wait_s", [FOREVER_S, 1e300, math.inf])
+def test_however_long_a_player_waits_it_is_called_when_its_alarm_is_rung(wait_s: float) -> None:
+    calls: list[int] = []
+    alarm = Alarm()
+
+    def play() -> float | None:
+        calls.append(1)
+        loop = asyncio.get_running_loop()
+        if len(calls) == 1:
+            loop.run_in_executor(None, loop.call_soon_threadsafe, alarm.ring)
+        return wait_s if len(calls) == 1 else None
+
+    run(alarm.repeat(play))
+    assert len(calls) == 2
+
+
+def test_nothing_is_left_of_players_that_have_ended_or_were_cancelled() -> None:
+    async def main() -> None:
+        for play in (lambda: None, lambda: FOREVER_S):
+            playing = asyncio.ensure_future(Alarm().repeat(play))
+            await asyncio.sleep(0.001)
+            playing.cancel()
+            await asyncio.wait([playing])
+        assert cast(Any, asyncio.get_running_loop()).readiness.alarms == ()
 
     run(main())
 

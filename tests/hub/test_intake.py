@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from feed.hub.bars import SECOND_NS
-from feed.hub.cohort import Member
+from feed.hub.cohort import Member, Segment
 from feed.hub.hub import Hub
 from feed.hub.intake import PIECE_TICKS, Intake
 from feed.hub.pending import Target
@@ -158,6 +159,85 @@ def test_what_is_sent_at_once_is_what_a_flush_after_it_sends(size: int) -> None:
     assert counts[0] == counts[1] == counts[2]
     assert (worlds[0].sent > PIECE_TICKS / 2) == (size < PIECE_TICKS)
     assert worlds[1].sent == worlds[2].sent == 0
+
+
+class Short(Listener):
+    """Has room for some bytes only, and notes the numbers of the trades that were kept for it."""
+
+    def __init__(self, hub: Hub, room: int) -> None:
+        super().__init__(hub)
+        self.room = room
+        self.kept: list[list[int]] = []
+
+    def fall_behind(self, segment: Segment, sent: int) -> None:
+        self.kept.append([own.seq for own in segment.after(sent)[1]])
+
+    def offer(self, segment: Segment) -> None:
+        self.kept.append([own.seq for own in segment.whole])
+
+
+@pytest.mark.parametrize(("room", "kept"), [(0, [[1], [1, 2], [2, 3]]), (100, [[2], [2, 3]])])
+def test_whoever_takes_less_of_a_send_is_kept_the_rest_as_of_a_flush(
+    room: int, kept: list[list[int]]
+) -> None:
+    worlds = World(), World()
+    first, second = (Short(world.hub, room) for world in worlds)
+    for world in worlds:
+        slices = Slices(trades(0.1, 0.2, 0.3, 0.4, 0.5))
+        for stop in (1, 3, 5):
+            if world is worlds[0]:
+                world.intake.send(slices.take(stop))
+            else:
+                world.intake.publish(slices.take(stop))
+                world.flush()
+    assert (first.taken, first.kept) == (second.taken, second.kept)
+    assert first.kept == kept
+    assert worlds[0].sent == 4
+
+
+class Socket(Listener):
+    """Takes every trade by a socket."""
+
+    def __init__(self, hub: Hub, sock: socket.socket) -> None:
+        self._fd = sock.fileno()
+        super().__init__(hub)
+
+    @property
+    def target(self) -> Target:
+        return self._fd
+
+
+def test_a_send_is_counted_as_a_flush_is() -> None:
+    ours, peer = socket.socketpair()
+    with ours, peer:
+        worlds = World(), World()
+        for world in worlds:
+            Socket(world.hub, ours)
+            slices = Slices(trades(0.1, 0.2, 0.3, 0.4))
+            for stop in (1, 2, 4):
+                if world is worlds[0]:
+                    world.intake.send(slices.take(stop))
+                else:
+                    world.intake.publish(slices.take(stop))
+                    world.flush()
+    sent, flushed = (world.hub.metrics for world in worlds)
+    counts = [
+        (own.bytes_out, own.encodings, own.ticks_in, own.ticks_out) for own in (sent, flushed)
+    ]
+    assert counts[0] == counts[1]
+    assert sent.bytes_out > 0
+    assert (sum(sent.fan_out.counts), sum(sent.flush.counts)) == (2, 2), "each send, by the hub"
+
+
+def test_each_block_brings_rows_of_its_own() -> None:
+    world = World()
+    listener = Listener(world.hub)
+    for block in (trades(0.1, 0.2), trades(0.3, 0.4)):
+        slices = Slices(block)
+        world.intake.send(slices.take(1))
+        world.intake.send(slices.take(2))
+    assert [own["price"] for own in listener.heard] == [1.1, 1.2, 1.3, 1.4]
+    assert world.sent == 3
 
 
 def test_what_somebody_else_published_before_goes_out_before() -> None:
