@@ -1,6 +1,6 @@
 /* Rows counted in bars and statistics: what feed.hub.bars and feed.hub.last_values do with ticks.
  *
- * What is rare is left to those: the first trade of a second, or of a day. */
+ * What is rare is left to those: the first trade of a day. */
 #include "_rows.h"
 
 static const int64_t DAY_NS = 86400000000000, REWIND_NS = 1000000000;
@@ -45,12 +45,26 @@ static Sums *bar_of(Rows *own, const Row *row) {
     return keep_sums(&known->bar, bar);
 }
 
+/* Open the bar of a row, and give it, borrowed; it takes the place of one of mid-quotes. */
+static Sums *open_bar(Rows *own, const Row *row, double price) {
+    Sums *bar = sums_new(price);
+    int failed = bar ? PyDict_SetItem(own->seconds, SYMBOL_OF(row), (PyObject *)bar) : -1;
+    Py_XDECREF(bar);
+    return failed ? NULL : bar;
+}
+
+static Sums *open_bar_of_trades(Rows *own, const Row *row) {
+    if (PyErr_Occurred() || PySet_Add(own->traded, SYMBOL_OF(row)) < 0) return NULL;
+    Sums *bar = open_bar(own, row, number_at(&row->part->values[0], row->at));
+    if (bar == NULL) return NULL;
+    row->known->second = own->second;
+    return keep_sums(&row->known->bar, bar);
+}
+
 static int count_in_bars(Rows *own, Row *row) {
     Sums *bar = bar_of(own, row);
-    if (bar) return add_row(bar, row);
-    if (PyErr_Occurred()) return -1;
-    double price = number_at(&row->part->values[0], row->at);
-    return call(own->bars, "count_trade", Py_BuildValue("OdN", SYMBOL_OF(row), price, value_at(&row->part->values[1], row->at)));
+    if (bar == NULL) bar = open_bar_of_trades(own, row);
+    return bar ? add_row(bar, row) : -1;
 }
 
 static int64_t day_of(int64_t ns) { return ns / DAY_NS - (ns % DAY_NS < 0); }
@@ -81,7 +95,7 @@ int count_quote(Rows *own, Row *row) {
     double price = (number_at(&row->part->values[0], row->at) + number_at(&row->part->values[2], row->at)) / 2;
     Sums *bar = sums_of(own->seconds, SYMBOL_OF(row));
     if (bar) return sums_move(bar, price), 0;
-    return PyErr_Occurred() ? -1 : call(own->bars, "count_mid", Py_BuildValue("Od", SYMBOL_OF(row), price));
+    return PyErr_Occurred() || open_bar(own, row, price) == NULL ? -1 : 0;
 }
 
 int find_seconds(Rows *own) {
@@ -91,7 +105,8 @@ int find_seconds(Rows *own) {
         Py_XDECREF(seconds);
         return PyErr_Occurred() ? -1 : (PyErr_SetString(PyExc_TypeError, "seconds must be a dict"), -1);
     }
-    own->second += seconds != own->seconds;
+    static uint32_t last_second; /* of all rows, as they hand on what is known */
+    if (seconds != own->seconds) own->second = ++last_second;
     Py_XSETREF(own->seconds, seconds);
     return 0;
 }

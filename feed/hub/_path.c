@@ -240,6 +240,8 @@ static PyMethodDef functions[] = {
     {"stamp", stamp, METH_VARARGS, "Number a burst per stream, stamp it, and give each tick's stream."},
     {"keep", keep, METH_VARARGS, "Keep a burst; give the ticks that somebody hears, their streams, and the events."},
     {"send_out", send_out, METH_O, "Send cohorts what is pending; give ticks, bytes, and the cohorts that still hold it."},
+    {"gather", gather, METH_VARARGS, "Put the sums of a shorter interval together with those of a longer one."},
+    {"bars_of", bars_of, METH_VARARGS, "Make the bar of each symbol, but of mid-quotes only where a symbol never traded."},
     {"fan_out", fan_out, METH_VARARGS, "Keep each payload and owe it to its takers; give those that owed nothing before."},
     {NULL},
 };

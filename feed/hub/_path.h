@@ -128,6 +128,12 @@ void sums_move(Sums *own, double price);
 int sums_add(Sums *own, double price, PyObject *size);
 int sums_add_whole(Sums *own, double price, long long size);
 
+/* Give sums to which a first price is still to be counted. */
+Sums *sums_new(double price);
+
+PyObject *gather(PyObject *module, PyObject *args);
+PyObject *bars_of(PyObject *module, PyObject *args);
+
 /* The path (_path.c) */
 
 int is_stream(PyObject *stream);

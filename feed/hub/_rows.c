@@ -168,14 +168,49 @@ static PyObject *rows_send(Rows *own, PyObject *args) {
 
 /* The type */
 
-static int open_part(Part *part, PyObject *given) {
-    PyObject *rows, *codes, *values[MOST_VALUES];
-    if (!PyArg_ParseTuple(given, "iOOO!O!OOOO", &part->channel, &rows, &codes, &PyList_Type, &part->symbols, &PyDict_Type,
-                          &part->streams, &values[0], &values[1], &values[2], &values[3])) return part->symbols = part->streams = NULL, -1;
-    Py_INCREF(part->symbols), Py_INCREF(part->streams);
+static void close_names(Names *names) {
+    if (names == NULL || --names->holders) return;
+    for (Py_ssize_t i = 0; names->known && i < PyList_GET_SIZE(names->symbols); i++) {
+        Known *known = &names->known[i];
+        Py_XDECREF(known->stream), Py_XDECREF(known->day), Py_XDECREF(known->bar);
+    }
+    PyMem_Free(names->known);
+    Py_XDECREF(names->array), Py_XDECREF(names->symbols);
+    PyMem_Free(names);
+}
+
+static Names *new_names(PyObject *array) {
+    Names *names = PyMem_Calloc(1, sizeof *names);
+    if (names == NULL) return PyErr_NoMemory(), NULL;
+    names->holders = 1, names->array = Py_NewRef(array);
+    names->symbols = PyObject_CallMethod(array, "tolist", NULL);
+    if (names->symbols && !PyList_Check(names->symbols)) PyErr_SetString(PyExc_TypeError, "symbols must be an array");
+    else if (names->symbols) {
+        names->known = PyMem_Calloc(PyList_GET_SIZE(names->symbols) + 1, sizeof *names->known);
+        if (names->known) return names;
+        PyErr_NoMemory();
+    }
+    return close_names(names), NULL;
+}
+
+/* Give the names of a part: those of the rows before where it has the same array, so that nothing is found anew. */
+static Names *names_of(const Rows *before, const Part *part, PyObject *array) {
+    for (int i = 0; before && i < before->count; i++) {
+        const Part *own = &before->parts[i];
+        if (own->names && own->streams == part->streams && own->names->array == array)
+            return own->names->holders++, own->names;
+    }
+    return new_names(array);
+}
+
+static int open_part(Part *part, PyObject *given, const Rows *before) {
+    PyObject *rows, *codes, *array, *values[MOST_VALUES];
+    if (!PyArg_ParseTuple(given, "iOOOO!OOOO", &part->channel, &rows, &codes, &array, &PyDict_Type, &part->streams,
+                          &values[0], &values[1], &values[2], &values[3])) return part->streams = NULL, -1;
+    Py_INCREF(part->streams);
     if (part->channel != QUOTES && part->channel != TRADES) return PyErr_SetString(PyExc_ValueError, "rows are quotes or trades"), -1;
-    part->known = PyMem_Calloc(PyList_GET_SIZE(part->symbols) + 1, sizeof *part->known);
-    if (part->known == NULL) return PyErr_NoMemory(), -1;
+    if ((part->names = names_of(before, part, array)) == NULL) return -1;
+    part->symbols = part->names->symbols, part->known = part->names->known;
     int failed = open_column(&part->rows, rows) < 0 || open_column(&part->codes, codes) < 0;
     for (int i = 0; !failed && i < kinds[part->channel].values; i++) failed = open_column(&part->values[i], values[i]) < 0;
     if (failed) return -1;
@@ -188,29 +223,36 @@ static int open_part(Part *part, PyObject *given) {
 }
 
 static void close_part(Part *part) {
-    for (Py_ssize_t i = 0; part->known && i < PyList_GET_SIZE(part->symbols); i++) {
-        Known *known = &part->known[i];
-        Py_XDECREF(known->stream), Py_XDECREF(known->day), Py_XDECREF(known->bar);
-    }
-    PyMem_Free(part->known);
+    close_names(part->names);
     close_column(&part->rows), close_column(&part->codes);
     for (int i = 0; i < MOST_VALUES; i++) close_column(&part->values[i]);
-    Py_XDECREF(part->symbols), Py_XDECREF(part->streams);
+    Py_XDECREF(part->streams);
+}
+
+/* Go on from the rows before, if they were counted where these are; else nothing that is known of them holds. */
+static const Rows *goes_on_from(Rows *own, PyObject *given) {
+    const Rows *before = (const Rows *)given;
+    if (given == Py_None || before->bars != own->bars || before->statistics != own->statistics) return NULL;
+    own->seconds = Py_XNewRef(before->seconds), own->second = before->second;
+    return before;
 }
 
 static PyObject *rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    PyObject *ts_event, *parts, *open_stream, *encode, *bars, *traded, *last_values, *statistics;
-    if (!PyArg_ParseTuple(args, "OO!OOOOOO!", &ts_event, &PyTuple_Type, &parts, &open_stream, &encode, &bars, &traded, &last_values, &PyDict_Type, &statistics)) return NULL;
+    PyObject *ts_event, *parts, *open_stream, *encode, *bars, *traded, *last_values, *statistics, *given;
+    if (!PyArg_ParseTuple(args, "OO!OOOOOO!O", &ts_event, &PyTuple_Type, &parts, &open_stream, &encode, &bars, &traded, &last_values, &PyDict_Type, &statistics, &given)) return NULL;
+    if ((bars != Py_None && !PySet_Check(traded)) || (given != Py_None && !Py_IS_TYPE(given, type)))
+        return PyErr_SetString(PyExc_TypeError, "bars need a set of what traded, and rows go on from rows"), NULL;
     Rows *own = (Rows *)type->tp_alloc(type, 0);
     if (own == NULL) return NULL;
     own->open_stream = Py_NewRef(open_stream), own->encode = Py_NewRef(encode), own->bars = Py_NewRef(bars);
     own->traded = Py_NewRef(traded), own->last_values = Py_NewRef(last_values), own->statistics = Py_NewRef(statistics);
+    const Rows *before = goes_on_from(own, given);
     int failed = open_column(&own->ts_event, ts_event) < 0;
     if (!failed && own->ts_event.type != 'q') PyErr_SetString(PyExc_TypeError, "times must be int64"), failed = 1;
     if (!failed && PyTuple_GET_SIZE(parts) > MOST_PARTS) PyErr_SetString(PyExc_ValueError, "too many parts"), failed = 1;
     while (!failed && own->count < PyTuple_GET_SIZE(parts)) {
         PyObject *part = PyTuple_GET_ITEM(parts, own->count);
-        failed = open_part(&own->parts[own->count++], part) < 0;
+        failed = open_part(&own->parts[own->count++], part, before) < 0;
     }
     if (failed) Py_CLEAR(own);
     return (PyObject *)own;

@@ -14,11 +14,19 @@ typedef struct { /* of one code */
     char traded;     /* so that its quotes make no bars */
 } Known;
 
+typedef struct { /* what codes mean; the rows of later blocks hold the same while those bring the same array */
+    uint32_t holders;
+    PyObject *array, *symbols; /* the latter a list */
+    Known *known;              /* by code */
+} Names;
+
 typedef struct {
     int channel; /* QUOTES or TRADES */
     Column rows, codes, values[MOST_VALUES];
-    Py_ssize_t next; /* the first row that has not gone out */
-    PyObject *symbols, *streams; /* a list by code; the streams there are, by symbol */
+    Py_ssize_t next;   /* the first row that has not gone out */
+    PyObject *streams; /* those there are, by symbol */
+    Names *names;
+    PyObject *symbols; /* of those names, borrowed; likewise: */
     Known *known;
 } Part;
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from feed.hub.tally import Tally
+from feed.hub.path import Sums, bars_of, gather
 from feed.ticks import Bar, Quote, Size, Status, Tick, Trade
 
 SECOND_NS: Final = 1_000_000_000
@@ -37,8 +37,8 @@ class BarBuilder:
         self._now_ns = 0
         self._second_end_ns = 0
         self._minute_end_ns = 0
-        self.seconds: dict[str, Tally] = {}
-        self._minutes: dict[str, Tally] = {}
+        self.seconds: dict[str, Sums] = {}
+        self._minutes: dict[str, Sums] = {}
         self.traded: set[str] = set()
 
     def extend(self, ticks: list[Tick], newest_ns: int | None = None) -> list[Tick]:
@@ -70,14 +70,14 @@ class BarBuilder:
         self.traded.add(symbol)
         bar = self.seconds.get(symbol)
         if bar is None or not bar.trades:
-            bar = self.seconds[symbol] = Tally(price)
+            bar = self.seconds[symbol] = Sums(price)
         bar.add(price, size)
 
     def count_mid(self, symbol: str, price: float) -> None:
         """Count one mid-quote of a symbol that has never traded."""
         bar = self.seconds.get(symbol)
         if bar is None:
-            self.seconds[symbol] = Tally(price)
+            self.seconds[symbol] = Sums(price)
         else:
             bar.move(price)
 
@@ -100,22 +100,20 @@ class BarBuilder:
         bars = self._close_second()
         rewound = now_ns < self._now_ns - self._rewind_ns
         if rewound or now_ns >= self._minute_end_ns:
-            bars += _bars(self._minutes, "1m", self._minute_end_ns, self.traded)
+            bars += self._bars(self._minutes, "1m", self._minute_end_ns)
             self._minutes = {}
             self._minute_end_ns = _end(now_ns, INTERVALS_NS["1m"])
         self._second_end_ns = _end(now_ns, SECOND_NS)
         return bars
 
     def _close_second(self) -> list[Bar]:
-        bars = _bars(self.seconds, "1s", self._second_end_ns, self.traded)
-        for symbol, bar in self.seconds.items():
-            minute = self._minutes.get(symbol)
-            if minute is None or (bar.trades and not minute.trades):
-                self._minutes[symbol] = bar
-            else:
-                minute.merge(bar)
+        bars = self._bars(self.seconds, "1s", self._second_end_ns)
+        gather(self._minutes, self.seconds)
         self.seconds = {}
         return bars
+
+    def _bars(self, sums: dict[str, Sums], interval: str, end_ns: int) -> list[Bar]:
+        return bars_of(sums, interval, end_ns - INTERVALS_NS[interval], self.traded)
 
     def count(self, ticks: Iterable[Tick]) -> None:
         """Count ticks that close no bar."""
@@ -130,26 +128,3 @@ class BarBuilder:
 
 def _end(now_ns: int, interval_ns: int) -> int:
     return (now_ns // interval_ns + 1) * interval_ns
-
-
-def _bars(open_bars: dict[str, Tally], interval: str, end_ns: int, traded: set[str]) -> list[Bar]:
-    start_ns = end_ns - INTERVALS_NS[interval]
-    return [
-        Bar(
-            symbol,
-            0,
-            interval,
-            start_ns,
-            bar.open,
-            bar.high,
-            bar.low,
-            bar.last,
-            bar.volume,
-            bar.vwap,
-            bar.trades,
-            0,
-            "trades" if bar.trades else "quotes",
-        )
-        for symbol, bar in open_bars.items()
-        if bar.trades or symbol not in traded
-    ]

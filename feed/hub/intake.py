@@ -105,4 +105,5 @@ class Intake:
     def _open(self, block: TickBlock) -> None:
         self._block = block
         if self._as_rows:
-            self._rows = rows_of(block, self._hub.index, self._hub.last_values, self._bars)
+            hub = self._hub
+            self._rows = rows_of(block, hub.index, hub.last_values, self._bars, before=self._rows)

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable
 from typing import Final, TypeVar
 
 from feed.hub.index import Index
-from feed.hub.tally import Tally
+from feed.hub.path import Sums
 from feed.protocol.messages import Snapshot, Statistics
 from feed.symbols import SymbolSet
 from feed.ticks import DAY_NS, Bar, Quote, Size, Status, Trade, is_new_session
@@ -16,7 +16,7 @@ NO_DAY: Final = -(2**63)
 _T = TypeVar("_T", Quote, Trade, Bar, Status)
 
 
-class SessionStatistics(Tally):
+class SessionStatistics(Sums):
     """Open, high, low, last, volume and VWAP of one symbol's trades since the session began.
 
     A session is a UTC day of `ts_event`. `_counting.c` counts into it likewise, and keeps it: once

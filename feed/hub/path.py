@@ -131,16 +131,20 @@ if TYPE_CHECKING:
     from feed.hub.log import Log as Log
     from feed.hub.pending import Pending as Pending
     from feed.hub.sums import Sums as Sums
+    from feed.hub.sums import bars_of as bars_of
+    from feed.hub.sums import gather as gather
 
     Rows: Any
 else:
-    Pending, Log, Held, Sums, Rows = pending.Pending, log.Log, log.Held, sums.Sums, None
+    Pending, Log, Held, Rows = pending.Pending, log.Log, log.Held, None
+    Sums, bars_of, gather = sums.Sums, sums.bars_of, sums.gather
     if not os.environ.get("FEED_PURE_PYTHON"):
         with suppress(ImportError):
             from feed.hub import _path
 
             Pending, Log, Held = _path.Pending, _path.Log, _path.Held
             Sums, Rows = _path.Sums, _path.Rows
+            bars_of, gather = _path.bars_of, _path.gather
             from feed.hub._path import fan_out, keep, send_out, stamp
 
 IN_C: Final[bool] = Pending is not pending.Pending

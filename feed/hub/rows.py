@@ -79,9 +79,19 @@ class RowsInPython:
 
 
 def rows_of(
-    block: TickBlock, index: Index, last_values: LastValues, bars: BarBuilder | None
+    block: TickBlock,
+    index: Index,
+    last_values: LastValues,
+    bars: BarBuilder | None,
+    *,
+    before: Rows | None = None,
 ) -> Rows | None:
-    """Make the rows of a block; None when it holds more than numbers of quotes and trades."""
+    """Make the rows of a block; None when it holds more than numbers of quotes and trades.
+
+    Args:
+        before: those of the block before of the same source. What they know of each symbol need not
+            be found again where this block has the same array of symbols, not just an equal one.
+    """
     parts = [part.plain() if part.kind in _CHANNELS else None for part in block.parts]
     if any(part is None for part in parts):
         return None
@@ -96,6 +106,7 @@ def rows_of(
         None if bars is None else bars.traded,
         last_values,
         last_values.statistics,
+        before,
     )
     return rows
 
@@ -107,7 +118,7 @@ def _columns(part: Part, index: Index) -> tuple[Any, ...]:
         _CHANNELS[part.kind],
         part.rows,
         part.codes,
-        part.symbols.tolist(),
+        part.symbols,
         index.by_kind[part.kind],
         *values,
         *[None] * (_MOST_VALUES - len(values)),

@@ -3,10 +3,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any, cast
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from feed.hub import sums
 from feed.hub.bars import SECOND_NS
 from feed.hub.cohort import Member, Segment
 from feed.hub.hub import Hub
@@ -20,6 +24,7 @@ from feed.tape.block import TickBlock, block_of
 from feed.tape.slices import Slices
 from feed.ticks import Bar, Status, Tick, Trade
 from tests.fakes import FakeClock, FakeTransport, messages
+from tests.hub.blocks import Row, block
 
 
 class World:
@@ -28,17 +33,18 @@ class World:
     def __init__(self, *, rows: bool = True, brings_bars: bool = False) -> None:
         self.scheduled: list[Callable[[], None]] = []
         self.hub = Hub(self.scheduled.append)
-        self.plant = Tickerplant(self.hub.index, self.hub.receive, FakeClock())
+        self.clock = FakeClock()
+        self.plant = Tickerplant(self.hub.index, self.hub.receive, self.clock)
         self.rows = self.sent = self.flushes = 0
         self.intake = Intake(self.plant, self.hub, self, as_rows=rows, brings_bars=brings_bars)
 
     def take_rows(self, rows: Rows, start: int, stop: int) -> None:
         self.rows += stop - start
-        self.hub.receive_rows(rows, start, stop, 1)
+        self.hub.receive_rows(rows, start, stop, self.clock.now_ns())
 
     def send_rows(self, rows: Rows, start: int, stop: int) -> None:
         self.sent += stop - start
-        self.hub.send_rows(rows, start, stop, 1)
+        self.hub.send_rows(rows, start, stop, self.clock.now_ns())
 
     def flush(self) -> None:
         self.flushes += 1
@@ -271,3 +277,66 @@ def test_after_a_restart_bars_that_were_open_are_gone() -> None:
     world.intake.restart()
     world.intake.publish(slices.take(4))
     assert ("bars", "A") not in world.log()
+
+
+step = st.sampled_from([0, 1_000, SECOND_NS // 3, SECOND_NS, 61 * SECOND_NS, -SECOND_NS // 2])
+rewind = st.just(-100 * SECOND_NS)
+fraction = st.integers(1, 10**9).map(lambda units: units / 10**7)
+moving = st.tuples(step | step | rewind, st.booleans(), st.integers(0, 3), fraction, fraction)
+moving_row = st.tuples(moving, st.integers(0, 900)).map(lambda own: (*own[0], own[1]))
+ARRAYS = [
+    np.array(names, dtype=object)
+    for names in (["A", "B", "C", "D"], ["A", "B", "C", "D"], ["D", "X", "A", "B"])
+]
+piece = st.tuples(
+    st.lists(moving_row, min_size=1, max_size=12),
+    st.sampled_from(["whole", "parts", "none"]),
+    st.sampled_from(ARRAYS),
+    st.sampled_from([None, None, None, "restart", "forget", "renumber", "publish"]),
+    st.integers(1, 5),
+)
+
+
+def placed(moves: list[Row], now_ns: int) -> list[Row]:
+    """Turn steps of time into times."""
+    made: list[Row] = []
+    for own in moves:
+        now_ns += own[0]
+        made.append((now_ns, *own[1:]))
+    return made
+
+
+def do(world: World, deed: str | None) -> None:
+    if deed == "restart":
+        world.intake.restart()
+    elif deed == "forget":
+        world.hub.last_values.forget({"A", "X"})
+    elif deed == "renumber":
+        world.hub.restart({"B"})
+    elif deed == "publish":
+        world.plant.publish([Trade("C", 0, 5, 1.0, 1, 0)])
+
+
+def play(world: World, pieces: list[Any]) -> list[Any]:
+    now_ns = 600 * SECOND_NS
+    for moves, sizes, symbols, deed, size in pieces:
+        made = placed(moves, now_ns)
+        slices = Slices(block(made, sizes, symbols))
+        for stop in bursts(slices.block, size):
+            world.intake.publish(slices.take(stop))
+        do(world, deed)
+        now_ns = made[-1][0]
+    streams = [(s.channel, s.symbol, s.seq, s.find(0, s.held)) for s in world.hub.index.streams()]
+    last = [world.hub.last_values.snapshot(own, ["bars"]).session for own in "ABCDX"]
+    return [sorted(streams), last]
+
+
+@given(st.lists(piece, min_size=1, max_size=6))
+def test_blocks_as_rows_give_the_bytes_that_they_give_as_ticks_wherever_bars_close(
+    pieces: list[Any],
+) -> None:
+    """What is kept from block to block must not be what no longer holds."""
+    in_python: dict[str, Any] = {"Sums": sums.Sums, "bars_of": sums.bars_of, "gather": sums.gather}
+    with patch.multiple("feed.hub.bars", **in_python):
+        as_ticks = play(World(rows=False), pieces)
+    assert play(World(), pieces) == as_ticks

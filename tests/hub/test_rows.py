@@ -14,48 +14,16 @@ from feed.hub import path
 from feed.hub.bars import SECOND_NS, BarBuilder
 from feed.hub.cohort import Cohort, Member
 from feed.hub.hub import Hub
+from feed.hub.last_values import LastValues
 from feed.hub.rows import Rows, RowsInPython, rows_of
 from feed.hub.steps import Pace, finish
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.hub.sums import Sums
 from feed.tape.block import Part, TickBlock, block_of
 from feed.ticks import DAY_NS, Bar, Quote, Trade
+from tests.hub.blocks import SYMBOLS, Row, block, row
 
 compiled = pytest.mark.skipif(not path.IN_C, reason="needs the compiled module")
-
-SYMBOLS = np.array(["A", "BTC-USD", "^GSPC", "X" * 40], dtype=object)
-
-prices = st.one_of(
-    st.integers(1, 10**7).map(lambda cents: cents / 100),
-    st.integers(1, 10**9).map(lambda units: units / 10**8),
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.sampled_from(
-        [0.0, -0.0, 1e15, 1e16, 1e-3, 1e-5, 0.07, 1.1, 12.0, 2e13 + 0.5, 5e-324, 1e15 - 1]
-    ),
-)
-whole = st.integers(-(2**63), 2**63 - 1) | st.integers(-70_000, 70_000)
-times = st.integers(-2 * DAY_NS, 2 * DAY_NS) | st.integers(0, 3 * SECOND_NS)
-
-row = st.tuples(times, st.booleans(), st.integers(0, 3), prices, prices, whole)
-
-
-def block(made: list[tuple[int, bool, int, float, float, int]], sizes: str) -> TickBlock:
-    """Make a block of quotes and trades; sizes are whole, fractions, or not there."""
-    parts = []
-    for is_trade in (False, True):
-        places = np.array([i for i, own in enumerate(made) if own[1] is is_trade], np.int64)
-        mine = [made[i] for i in places]
-        first, second = (np.array([own[at] for own in mine], float) for at in (3, 4))
-        size = np.array([own[5] for own in mine], np.int64)
-        columns: dict[str, Any] = {"price": first} if is_trade else {"bid": first, "ask": second}
-        if sizes != "none":
-            name = "size" if is_trade else "bid_size"
-            columns[name] = size if sizes == "whole" else size / 3
-        codes = np.array([own[2] for own in mine], np.uint16)
-        if len(mine):
-            rows = None if len(mine) == len(made) else places
-            parts.append(Part(Trade if is_trade else Quote, rows, SYMBOLS, codes, columns))
-    return TickBlock(np.array([own[0] for own in made], np.int64), tuple(parts))
 
 
 class World:
@@ -104,7 +72,7 @@ class World:
 )
 @example([(0, True, 0, 0.07, 0.0, 2**63 - 1)] * 3, "whole", None)
 def test_rows_in_c_are_kept_owed_and_counted_as_in_python(
-    made: list[tuple[int, bool, int, float, float, int]], sizes: str, data: st.DataObject | None
+    made: list[Row], sizes: str, data: st.DataObject | None
 ) -> None:
     part = block(made, sizes)
     middle = data.draw(st.integers(0, len(made))) if data else 1
@@ -178,6 +146,68 @@ def test_columns_that_do_not_fit_each_other_are_refused(part: Part) -> None:
     hub = Hub(lambda flush: None)
     with pytest.raises(TypeError, match="fit"):
         rows_of(TickBlock(np.zeros(1, np.int64), (part,)), hub.index, hub.last_values, None)
+
+
+@compiled
+@pytest.mark.parametrize("other", ["bars", "statistics", "index"])
+def test_what_is_known_of_symbols_elsewhere_is_not_taken_over(other: str) -> None:
+    states = []
+    for in_python in (True, False):
+        first = [(at, at < 3, 0, 5.0, 6.0, 10) for at in (1, 2, 3)]
+        world = World(block(first, "whole"), in_python=in_python)
+        world.pass_on([3])
+        if other == "bars":
+            world.bars = BarBuilder()
+        elif other == "statistics":
+            world.hub.last_values = LastValues(world.hub.index)
+        else:
+            elsewhere = World(block(first, "whole"), in_python=in_python)
+            world.hub.index = elsewhere.hub.index
+        before = world.rows
+        second = block([(at, at > 4, 0, 5.0, 7.0, 10) for at in (4, 5)], "whole")
+        args = second, world.hub.index, world.hub.last_values, world.bars
+        world.rows = RowsInPython(*args) if in_python else rows_of(*args, before=before)
+        assert world.rows is not None
+        for at in (0, 1):
+            world.hub.receive_rows(world.rows, at, at + 1, 1)
+            states.append(repr(world.state()))
+    assert states[:2] == states[2:]
+
+
+@compiled
+def test_quotes_and_trades_of_one_array_are_not_taken_for_each_other() -> None:
+    quotes, trades = ([(at, at == 2, 0, 5.0, 6.0, 10)] for at in (1, 2))
+    world = World(block(quotes, "whole"), in_python=False)
+    world.pass_on([1])
+    hub = world.hub
+    args = block(trades, "whole"), hub.index, hub.last_values, world.bars
+    world.rows = rows_of(*args, before=world.rows)
+    world.pass_on([1])
+    assert {own.channel: own.seq for own in hub.index.streams()} == {"quotes": 1, "trades": 1}
+
+
+@compiled
+def test_the_rows_of_one_source_may_be_passed_on_in_turn() -> None:
+    made = [(at, True, 0, 5.0 + at, 0.0, 10) for at in range(8)]
+    world, expected = (World(block(made, "whole"), in_python=own) for own in (False, True))
+    hub = world.hub
+    later = rows_of(block(made, "whole"), hub.index, hub.last_values, world.bars, before=world.rows)
+    for at, rows in enumerate([world.rows, later, later, world.rows, world.rows, later]):
+        assert rows is not None
+        assert expected.rows is not None
+        hub.receive_rows(rows, at, at + 1, 1)
+        expected.hub.receive_rows(expected.rows, at, at + 1, 1)
+        for own in (world, expected):
+            next_second(own)
+    assert repr(world.state()) == repr(expected.state())
+
+
+@compiled
+def test_rows_go_on_from_rows_only() -> None:
+    hub, zero = Hub(lambda flush: None), np.zeros(1, np.int64)
+    part = block_of(Trade, zero, ["A"], zero, {"price": np.zeros(1)})
+    with pytest.raises(TypeError, match="rows"):
+        rows_of(part, hub.index, hub.last_values, None, before=cast(Rows, object()))
 
 
 @compiled
