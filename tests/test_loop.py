@@ -216,19 +216,28 @@ def test_between_two_calls_of_a_player_sockets_and_threads_are_heard() -> None:
 
 
 @pytest.mark.parametrize("wait_s", [FOREVER_S, 1e300, math.inf])
-def test_however_long_a_player_waits_it_is_called_when_its_alarm_is_rung(wait_s: float) -> None:
-    calls: list[int] = []
-    alarm = Alarm()
+def test_however_long_a_player_waits_sockets_are_heard(wait_s: float) -> None:
+    async def main() -> None:
+        loop, alarm, heard = asyncio.get_running_loop(), Alarm(), list[bytes]()
+        ours, peer = socket.socketpair()
+        ours.setblocking(False)
 
-    def play() -> float | None:
-        calls.append(1)
-        loop = asyncio.get_running_loop()
-        if len(calls) == 1:
-            loop.run_in_executor(None, loop.call_soon_threadsafe, alarm.ring)
-        return wait_s if len(calls) == 1 else None
+        def read() -> None:
+            heard.append(ours.recv(1))
+            alarm.ring()
 
-    run(alarm.repeat(play))
-    assert len(calls) == 2
+        def play() -> float | None:
+            if not heard:
+                peer.send(b"x")
+            return None if heard else wait_s
+
+        loop.add_reader(ours, read)
+        await alarm.repeat(play)
+        loop.remove_reader(ours)
+        ours.close()
+        peer.close()
+
+    run(main())
 
 
 def test_nothing_is_left_of_players_that_have_ended_or_were_cancelled() -> None:
