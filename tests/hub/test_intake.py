@@ -238,8 +238,8 @@ def test_a_send_is_counted_as_a_flush_is() -> None:
 def test_each_block_brings_rows_of_its_own() -> None:
     world = World()
     listener = Listener(world.hub)
-    for block in (trades(0.1, 0.2), trades(0.3, 0.4)):
-        slices = Slices(block)
+    for each in (trades(0.1, 0.2), trades(0.3, 0.4)):
+        slices = Slices(each)
         world.intake.send(slices.take(1))
         world.intake.send(slices.take(2))
     assert [own["price"] for own in listener.heard] == [1.1, 1.2, 1.3, 1.4]
