@@ -42,7 +42,7 @@ uint8_t *put_header(uint8_t *at, size_t size) {
 }
 
 /* A payload begins with {"type":" and the name of its kind. */
-static int channel_of(const uint8_t *bytes, size_t size) {
+int channel_of(const uint8_t *bytes, size_t size) {
     char kind = size > 9 ? bytes[9] : 0;
     return kind == 'q' ? QUOTES : kind == 't' ? TRADES : kind == 'b' ? BARS : STATUS;
 }

@@ -57,6 +57,9 @@ typedef struct {
     uint8_t bytes[]; /* STEP_BYTES may be read past them */
 } Payload;
 
+/* Give the channel of a tick by how the codec begins it. */
+int channel_of(const uint8_t *bytes, size_t size);
+
 /* Give room for a payload; NULL with an exception. What is there is written over unless it is `written`. */
 uint8_t *room_for(size_t size);
 

@@ -6,16 +6,14 @@ direct send; members that are behind get a `Segment` to keep in their outbox.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from feed.hub.interval import Interval
-from feed.hub.path import Pending
+from feed.hub.path import Pending, Ticked, heads
 from feed.hub.pending import Target, message_sizes
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
-from feed.protocol.codec import tick_of
-from feed.ticks import Tick
 
 
 class Unsent(NamedTuple):
@@ -26,28 +24,11 @@ class Unsent(NamedTuple):
     payload: bytes
 
 
-class Burst:
-    """Says what a payload is, once for all who ask: those that fall behind.
-
-    Args:
-        stream_of: finds a tick's stream.
-    """
-
-    def __init__(self, stream_of: Callable[[Tick], Stream]) -> None:
-        self._stream_of = stream_of
-        self._known: dict[bytes, Unsent] = {}
-
-    def unsent(self, payload: bytes) -> Unsent:
-        """Give the stream and the seq of a payload, with it."""
-        known = self._known.get(payload)
-        if known is None:
-            tick = tick_of(payload)
-            known = self._known[payload] = Unsent(self._stream_of(tick), tick.seq, payload)
-        return known
-
-
 class Segment:
     """What one flush owes one cohort: the bytes, and the way back from bytes to ticks.
+
+    Args:
+        ticked: the streams there are, by symbol, for each of CHANNELS.
 
     Attributes:
         buffer: whole frames, ready to send.
@@ -55,21 +36,21 @@ class Segment:
 
     __slots__ = (
         "_batched",
-        "_burst",
         "_cohort",
         "_firsts",
         "_parted",
         "_payloads",
+        "_ticked",
         "_whole",
         "buffer",
     )
 
-    def __init__(self, cohort: Cohort, burst: Burst) -> None:
+    def __init__(self, cohort: Cohort, ticked: Ticked) -> None:
         self.buffer = cohort.buffer()
         self._cohort = cohort
         self._batched = cohort.batched
         self._payloads = cohort.payloads()
-        self._burst = burst
+        self._ticked = ticked
         self._whole: list[Unsent] | None = None
         self._firsts: dict[Stream, int] | None = None
         self._parted: tuple[dict[Stream, int], dict[Stream, int]] | None = None
@@ -78,14 +59,14 @@ class Segment:
     def whole(self) -> list[Unsent]:
         """Every tick in it; worked out once for all members."""
         if self._whole is None:
-            self._whole = list(map(self._burst.unsent, self._payloads))
+            self._whole = self._unsent(self._payloads)
         return self._whole
 
     @property
     def firsts(self) -> dict[Stream, int]:
         """The first seq of each stream in it; worked out once for all members."""
         if self._firsts is None:
-            self._firsts = {own.stream: own.seq for own in reversed(self.whole)}
+            self._firsts = dict(reversed(heads(self._payloads, self._ticked)))
         return self._firsts
 
     @property
@@ -110,10 +91,14 @@ class Segment:
         for size, payloads in message_sizes(self._payloads, batched=self._batched):
             start, end = end, end + size
             if start >= sent:
-                ticks.extend(map(self._burst.unsent, payloads))
+                ticks += self._unsent(payloads)
             elif end > sent:
                 rest = self.buffer[sent:end]
         return rest, ticks
+
+    def _unsent(self, payloads: list[bytes]) -> list[Unsent]:
+        told = zip(heads(payloads, self._ticked), payloads, strict=True)
+        return [Unsent(stream, seq, payload) for (stream, seq), payload in told]
 
 
 class Member(Protocol):
@@ -198,13 +183,13 @@ class Cohort(Pending):
         self.behind.pop(member, None)
         self.current[member] = member.target
 
-    def keep(self, burst: Burst, short: Sequence[tuple[Member, int]]) -> None:
+    def keep(self, ticked: Ticked, short: Sequence[tuple[Member, int]]) -> None:
         """Let members keep what is pending: those that were behind, and those that took too little.
 
         Args:
             short: the latter, with how many bytes each took; -1 is a socket that failed.
         """
-        segment = Segment(self, burst)
+        segment = Segment(self, ticked)
         self.clear()
         for member in list(self.behind):
             member.offer(segment)

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from feed.hub.cohort import Burst, Cohort
+from feed.hub.cohort import Cohort
 from feed.hub.index import Index
 from feed.hub.journal import Journal
 from feed.hub.last_values import LastValues
@@ -161,6 +161,5 @@ class Hub:
             self._keep(left)
 
     def _keep(self, left: list[Left]) -> None:
-        burst = Burst(self.index.stream_of)
         for cohort, short in left:
-            cohort.keep(burst, short)
+            cohort.keep(self.index.ticked, short)

@@ -34,6 +34,7 @@ class Index:
 
     Attributes:
         by_kind: streams that have ticked, by tick class and symbol, for the path of a tick.
+        ticked: the same by symbol, for each of CHANNELS.
         woken: told when a cohort has something to take at an interval.
     """
 
@@ -47,6 +48,7 @@ class Index:
         self._soon = soon
         self._ticked: dict[str, dict[str, Stream]] = {name: {} for name in CHANNELS}
         self._named: dict[str, dict[str, Stream]] = {name: {} for name in CHANNELS}
+        self.ticked = tuple(self._ticked.values())
         self.by_kind = {kind: self._ticked[name] for kind, name in CHANNEL_OF.items()}
         self._cohorts: dict[Key, Cohort] = {}
         self._wildcards: dict[Cohort, None] = {}

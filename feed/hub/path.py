@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Left: TypeAlias = "tuple[Cohort, Sequence[tuple[Member, int]]]"
 """A cohort that still holds what was pending, and its members that took less of it."""
 
+Ticked: TypeAlias = "tuple[dict[str, Stream], ...]"
+"""The streams that have ticked, by symbol, for each of `CHANNELS`."""
+
 Sent: TypeAlias = "tuple[tuple[int, ...], int, list[Left]]"
 """The ticks that were handed over, of each of `CHANNELS`, and the bytes that sockets took; and the
 cohorts that still hold what was pending because a member is behind or took less: with those that
@@ -120,10 +123,34 @@ def send_out(owed: list[Cohort]) -> Sent:
     return tuple(ticks), size, left
 
 
+def heads(payloads: list[bytes], ticked: Ticked) -> list[tuple[Stream, int]]:
+    """Tell the stream and the seq of each payload, from how the codec begins it.
+
+    Raises:
+        KeyError: it is of no such stream.
+        ValueError: it is no tick in JSON.
+    """
+    found: list[tuple[Stream, int]] = []
+    for payload in payloads:
+        begin = payload.index(_SYMBOL) + len(_SYMBOL)
+        end = payload.index(_SEQ, begin)
+        comma = payload.index(b",", end + len(_SEQ))
+        streams = ticked[_PLACES.get(payload[9:10], 3)]
+        stream = streams[payload[begin:end].decode()]
+        digits = payload[end + len(_SEQ) : comma]
+        if not digits.isdigit():
+            raise ValueError(f"not a tick in JSON: {payload[:60]!r}")
+        found.append((stream, int(digits)))
+    return found
+
+
+_SYMBOL: Final = b'","symbol":"'
+_SEQ: Final = b'","seq":'
+
 _PLACES: Final = {b"q": 0, b"t": 1, b"b": 2, b"s": 3}
 """The place of a tick's channel, by the first letter of its type."""
 
-IN_PYTHON: Final = (pending.Pending, stamp, keep, fan_out, send_out)
+IN_PYTHON: Final = (pending.Pending, stamp, keep, fan_out, send_out, heads)
 """All of it in Python, whatever is used."""
 
 if TYPE_CHECKING:
@@ -145,7 +172,7 @@ else:
             Pending, Log, Held = _path.Pending, _path.Log, _path.Held
             Sums, Rows = _path.Sums, _path.Rows
             bars_of, gather = _path.bars_of, _path.gather
-            from feed.hub._path import fan_out, keep, send_out, stamp
+            from feed.hub._path import fan_out, heads, keep, send_out, stamp
 
 IN_C: Final[bool] = Pending is not pending.Pending
 """Whether what is used is compiled."""

@@ -3,13 +3,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.hub.cohort import Burst, Cohort, Segment
+from feed.hub.cohort import Cohort, Segment
 from feed.hub.index import Index
 from feed.hub.interval import Interval
-from feed.hub.path import fan_out, send_out, stamp
+from feed.hub.path import Ticked, fan_out, send_out, stamp
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
-from feed.protocol.codec import encode, encode_ticks
+from feed.protocol.codec import encode_ticks
 from feed.protocol.frames import text_frame
 from feed.ticks import Tick
 from tests.fakes import FakeTransport, frames, quote
@@ -32,19 +32,20 @@ class Member(FakeTransport):
         self.kept.append((segment, 0))
 
 
-def pend(cohort: Cohort, count: int) -> tuple[Burst, list[bytes]]:
+def pend(cohort: Cohort, count: int) -> tuple[Ticked, list[bytes]]:
     ticks: list[Tick] = [quote(f"S{number}") for number in range(count)]
-    payloads = encode_ticks(ticks)
-    stream = Stream("quotes", "S")
-    stream.cohorts[cohort] = stream.takers = None
-    fan_out(payloads, [stream] * count)
-    return Burst(Index().stream_of), payloads
+    index = Index()
+    streams = stamp(ticks, index.by_kind, index.stream_of, 1)
+    for stream in streams:
+        stream.takers = (cohort,)
+    fan_out(payloads := encode_ticks(ticks), streams)
+    return index.ticked, payloads
 
 
-def flush(cohort: Cohort, burst: Burst) -> int:
+def flush(cohort: Cohort, ticked: Ticked) -> int:
     ticks, _, left = send_out([cohort])
     for own, short in left:
-        own.keep(burst, short)
+        own.keep(ticked, short)
     return sum(ticks)
 
 
@@ -54,8 +55,8 @@ def test_what_a_short_write_left_is_one_rest_and_whole_ticks(
 ) -> None:
     cohort, member = Cohort(Subscriptions(), batched=batched), Member(room)
     cohort.join(member, behind=False)
-    burst, payloads = pend(cohort, count)
-    flush(cohort, burst)
+    ticked, payloads = pend(cohort, count)
+    flush(cohort, ticked)
     if not member.kept:
         return
     [(segment, sent)] = member.kept
@@ -73,8 +74,8 @@ def test_every_member_gets_the_same_bytes_and_the_pending_list_is_empty_after() 
     members = [Member(), Member()]
     for member in members:
         cohort.join(member, behind=False)
-    burst, payloads = pend(cohort, 3)
-    assert flush(cohort, burst) == 6
+    ticked, payloads = pend(cohort, 3)
+    assert flush(cohort, ticked) == 6
     assert members[0].taken == members[1].taken == b"".join(map(text_frame, payloads))
     assert cohort.count == 0
 
@@ -90,14 +91,6 @@ def test_a_member_that_is_behind_is_not_written_to_until_it_has_caught_up() -> N
     assert member.taken
 
 
-def test_a_burst_says_what_a_payload_is_once_for_all_who_ask() -> None:
-    index, tick = Index(), quote("B")
-    burst, tick.seq = Burst(index.stream_of), 7
-    payload = encode(tick)
-    assert burst.unsent(payload) == (index.find("quotes", "B"), 7, payload)
-    assert burst.unsent(payload) is burst.unsent(encode(tick))
-
-
 def test_a_segment_knows_its_ticks_and_where_each_stream_begins() -> None:
     cohort, index = Cohort(Subscriptions(), batched=True), Index()
     ticks: list[Tick] = [quote("A"), quote("B"), quote("A")]
@@ -105,7 +98,7 @@ def test_a_segment_knows_its_ticks_and_where_each_stream_begins() -> None:
     for stream in streams:
         stream.takers = (cohort,)
     fan_out(payloads := encode_ticks(ticks), streams)
-    segment = Segment(cohort, Burst(index.stream_of))
+    segment = Segment(cohort, index.ticked)
     assert [own.payload for own in segment.whole] == payloads
     assert segment.firsts == {streams[0]: 1, streams[1]: 1}
     assert segment.after(0) == (b"", segment.whole)

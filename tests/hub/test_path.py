@@ -9,14 +9,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from feed.hub import path
 from feed.hub.cohort import Cohort
 from feed.hub.index import Index
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
-from feed.protocol.codec import encode, pack_tick
-from feed.ticks import Tick
+from feed.protocol.codec import encode, encode_ticks, pack_tick
+from feed.ticks import Bar, Status, Tick
 from tests.fakes import frames, quote, trade
 
 
@@ -26,10 +29,11 @@ class Path(NamedTuple):
     keep: Any
     fan_out: Any
     send_out: Any
+    heads: Any
 
 
 IN_PYTHON = Path(*path.IN_PYTHON)
-IN_C = Path(path.Pending, path.stamp, path.keep, path.fan_out, path.send_out)
+IN_C = Path(path.Pending, path.stamp, path.keep, path.fan_out, path.send_out, path.heads)
 both = pytest.mark.parametrize("own", [IN_PYTHON] + ([IN_C] if path.IN_C else []))
 compiled = pytest.mark.skipif(not path.IN_C, reason="needs the compiled module")
 
@@ -150,6 +154,50 @@ def test_what_finding_a_stream_raises_is_raised(own: Path) -> None:
         own.stamp(ticks, Index().by_kind, stream_of, 5)
 
 
+SYMBOLS = st.text("ABC.-_/:0", min_size=1, max_size=20)
+SEQS = st.integers(1, 2**63 - 1)
+TICKS = st.one_of(
+    st.builds(lambda symbol, seq: replace(quote(symbol), seq=seq), SYMBOLS, SEQS),
+    st.builds(lambda symbol, seq: replace(trade(symbol), seq=seq), SYMBOLS, SEQS),
+    st.builds(
+        lambda symbol, seq: Bar(symbol, seq, "1s", 0, 1, 2, 1, 2, 5, 1.5, 2, 0), SYMBOLS, SEQS
+    ),
+    st.builds(Status, SYMBOLS, SEQS, SEQS, st.just("halted"), st.just('","symbol":"X'), SEQS),
+)
+
+
+@both
+@given(st.lists(TICKS))
+def test_a_payload_tells_its_stream_and_its_seq(own: Path, ticks: list[Tick]) -> None:
+    index = Index()
+    streams = [index.stream_of(tick) for tick in ticks]
+    told = own.heads(encode_ticks(ticks), index.ticked)
+    assert told == [(stream, tick.seq) for stream, tick in zip(streams, ticks, strict=True)]
+
+
+@both
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{}",
+        b'{"type":"quote","symbol":"A"}',
+        b'{"type":"quote","symbol":"A","seq":',
+        b'{"type":"quote","symbol":"A","seq":1',
+        b'{"type":"quote","symbol":"A","seq":,"x":1}',
+        b'{"type":"quote","symbol":"A","seq":-1,"x":1}',
+        b'{"type":"quote","seq":1,"symbol":"A"}',
+        b'{"type":"trade","symbol":"A","seq":1,"x":1}',
+        pack_tick(quote("A")),
+    ],
+)
+def test_what_tells_no_stream_is_refused(own: Path, payload: bytes) -> None:
+    index = Index()
+    index.begin("quotes", "A")
+    with pytest.raises((ValueError, KeyError)):
+        own.heads([payload], index.ticked)
+
+
 @compiled
 def test_what_is_in_c_refuses_what_it_cannot_read() -> None:
     pending = path.Pending(batched=False)
@@ -164,6 +212,10 @@ def test_what_is_in_c_refuses_what_it_cannot_read() -> None:
         lambda: IN_C.stamp([1], {int: {}}, None, 5),
         lambda: IN_C.stamp([quote()], {}, None, 5),
         lambda: IN_C.stamp([quote("A")], {type(quote()): {"A": 7}}, None, 5),
+        lambda: IN_C.heads([1], Index().ticked),
+        lambda: IN_C.heads([], ()),
+        lambda: IN_C.heads([], (1, 2, 3, 4)),
+        lambda: IN_C.heads((), Index().ticked),
         lambda: IN_C.send_out([pending]),
         lambda: IN_C.send_out([quote()]),
         lambda: IN_C.send_out(()),
@@ -179,7 +231,8 @@ def test_what_is_in_c_holds_on_to_nothing() -> None:
     index, pending, payload = Index(), path.Pending(batched=True), b"x" * 50
     ticks: list[Tick] = [quote("A"), trade("A")]
     streams = IN_C.stamp(ticks, index.by_kind, index.stream_of, 5)
-    watched = [*ticks, *streams, payload, pending]
+    encoded = encode_ticks(ticks)
+    watched = [*ticks, *streams, payload, pending, *encoded]
 
     def counts() -> list[int]:
         return [sys.getrefcount(own) for own in watched]
@@ -195,4 +248,5 @@ def test_what_is_in_c_holds_on_to_nothing() -> None:
         pending.payloads()
         pending.send({"nobody": len})
         pending.clear()
+        IN_C.heads(encoded, index.ticked)
     assert counts() == before

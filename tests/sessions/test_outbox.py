@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from feed.hub.cohort import Burst, Cohort, Segment
+from feed.hub.cohort import Cohort, Segment
 from feed.hub.path import fan_out
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscriptions
@@ -41,7 +41,7 @@ class Owed:
         cohort, stream = Cohort(Subscriptions(), batched=False), Stream("quotes", "S")
         stream.takers = (cohort,)
         fan_out(payloads, [stream] * len(payloads))
-        return Segment(cohort, Burst(self.stream_of))
+        return Segment(cohort, (*({"A": own} for own in self.streams.values()), {}, {}))
 
     def take_all(self) -> list[bytes]:
         taken = b""
