@@ -20,7 +20,7 @@ class Histogram:
 
     Attributes:
         observe: counts one duration, in seconds: a list's `append`, as that is on the path of a
-            tick. `settle` puts what was observed into the buckets, ten times a second.
+            tick. `settle` puts what was observed into the buckets, with each beat of the server.
     """
 
     __slots__ = ("_counts", "_new", "_sum_s", "observe")
