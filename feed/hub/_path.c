@@ -9,7 +9,7 @@
 
 enum { SYMBOL, SEQ, TS_OUT };
 enum { CURRENT, BEHIND };
-enum { KINDS = 8, MOST_DIGITS = 19 };
+enum { KINDS = 8 };
 
 static const char *tick_slots[] = {"symbol", "seq", "ts_out", NULL};
 enum { TAKERS, IS_EVENT };
@@ -236,58 +236,13 @@ static PyObject *send_out(PyObject *module, PyObject *owed) {
     return send_cohorts(owed);
 }
 
-/* What a payload begins with: {"type":"quote","symbol":"A","seq":1, */
-static const char before_symbol[] = "\",\"symbol\":\"", before_seq[] = "\",\"seq\":";
-
-static const char *after(const char *text, const char *end, const char *what) {
-    const char *found = text ? memmem(text, end - text, what, strlen(what)) : NULL;
-    return found ? found + strlen(what) : NULL;
-}
-
-/* Give the digits at a place as a number, -1 when they do not end with a comma. */
-static long long seq_at(const char *digits, const char *end) {
-    uint64_t seq = 0;
-    const char *at = digits;
-    for (; at < end && *at >= '0' && *at <= '9' && at - digits < MOST_DIGITS; at++) seq = 10 * seq + (*at - '0');
-    return at > digits && at < end && *at == ',' && seq <= INT64_MAX ? (long long)seq : -1;
-}
-
-static PyObject *head_of(PyObject *payload, PyObject *ticked) {
-    if (!PyBytes_Check(payload)) return PyErr_SetString(PyExc_TypeError, "payloads must be bytes"), NULL;
-    const char *text = PyBytes_AS_STRING(payload), *end = text + PyBytes_GET_SIZE(payload);
-    const char *symbol = after(text, end, before_symbol), *digits = after(symbol, end, before_seq);
-    long long seq = digits ? seq_at(digits, end) : -1;
-    if (seq < 0) return PyErr_SetString(PyExc_ValueError, "not a tick in JSON"), NULL;
-    PyObject *streams = PyTuple_GET_ITEM(ticked, channel_of((uint8_t *)text, end - text));
-    PyObject *name = PyUnicode_DecodeUTF8(symbol, digits - (sizeof before_seq - 1) - symbol, NULL);
-    PyObject *stream = name ? PyDict_GetItemWithError(streams, name) : NULL;
-    if (name && !stream && !PyErr_Occurred()) PyErr_SetObject(PyExc_KeyError, name);
-    Py_XDECREF(name);
-    return stream ? Py_BuildValue("OL", stream, seq) : NULL;
-}
-
-static PyObject *heads(PyObject *module, PyObject *args) {
-    PyObject *payloads, *ticked;
-    if (!PyArg_ParseTuple(args, "O!O!", &PyList_Type, &payloads, &PyTuple_Type, &ticked)) return NULL;
-    int fits = PyTuple_GET_SIZE(ticked) == CHANNELS;
-    for (int i = 0; fits && i < CHANNELS; i++) fits = PyDict_Check(PyTuple_GET_ITEM(ticked, i));
-    if (!fits) return PyErr_SetString(PyExc_TypeError, "streams must be a dict for each channel"), NULL;
-    PyObject *found = PyList_New(0);
-    for (Py_ssize_t i = 0; found && i < PyList_GET_SIZE(payloads); i++) {
-        PyObject *head = head_of(PyList_GET_ITEM(payloads, i), ticked);
-        if (head == NULL || PyList_Append(found, head) < 0) Py_CLEAR(found);
-        Py_XDECREF(head);
-    }
-    return found;
-}
-
 static PyMethodDef functions[] = {
     {"stamp", stamp, METH_VARARGS, "Number a burst per stream, stamp it, and give each tick's stream."},
     {"keep", keep, METH_VARARGS, "Keep a burst; give the ticks that somebody hears, their streams, and the events."},
     {"send_out", send_out, METH_O, "Send cohorts what is pending; give ticks, bytes, and the cohorts that still hold it."},
     {"gather", gather, METH_VARARGS, "Put the sums of a shorter interval together with those of a longer one."},
     {"bars_of", bars_of, METH_VARARGS, "Make the bar of each symbol, but of mid-quotes only where a symbol never traded."},
-    {"heads", heads, METH_VARARGS, "Tell the stream and the seq of each payload."},
+    {"heads", heads_of, METH_VARARGS, "Tell the stream and the seq of each payload."},
     {"fan_out", fan_out, METH_VARARGS, "Keep each payload and owe it to its takers; give those that owed nothing before."},
     {NULL},
 };

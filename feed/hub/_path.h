@@ -151,6 +151,9 @@ int is_heard(PyObject *stream);
 /* Keep the payload that was written last and owe it to its takers; `begun` gets those that owed nothing before. */
 int fan_out_written(PyObject *stream, size_t size, PyObject *begun);
 
+/* Tell the stream and the seq of each payload (_heads.c). */
+PyObject *heads_of(PyObject *module, PyObject *args);
+
 /* Send cohorts (a list) what is pending; give what feed.hub.path.send_out does. */
 PyObject *send_cohorts(PyObject *owed);
 
