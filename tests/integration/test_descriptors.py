@@ -36,6 +36,12 @@ def knock(stack: ExitStack, port: int) -> socket.socket:
     return sock
 
 
+def admitted(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), 5) as sock:
+        sock.sendall(handshake())
+        return sock.recv(12)[9:] == b"101"
+
+
 def answers(crowd: list[socket.socket]) -> Counter[str]:
     """Count the HTTP statuses that came within a second; `` where none did."""
     time.sleep(WATCHED_S)
@@ -70,6 +76,8 @@ def test_a_crowd_beyond_the_descriptors_waits_or_is_refused_and_costs_nothing(
             assert busy_s(feed) - before_s < 0.5 * WATCHED_S
             assert feed.log.count("no file descriptor") == 1
         wait_for(lambda: feed.log.count("closed with") >= found["101"], "the crowd has gone")
+        # Those of it that nobody had accepted yet come and go now.
+        wait_for(lambda: admitted(feed.port), "there is room again")
         with client(feed) as newcomer:
             newcomer.subscribe("*")
             newcomer.ticks(3)
