@@ -45,6 +45,7 @@ class Hub:
         journal: the recent ticks of each stream.
         last_values: what a session that arrives now must be told.
         owed: the cohorts that have something pending until the next flush.
+        strained: whether somebody was behind at the last flush.
         held: whether no flush is to be scheduled until there was one, as one is already, or as
             whoever publishes makes it, once all that is due is here.
         metrics: what was counted so far.
@@ -64,7 +65,7 @@ class Hub:
         self.last_values = LastValues(self.index)
         self.metrics = Metrics()
         self._schedule = schedule
-        self.held = False
+        self.held = self.strained = False
         self.owed: list[Cohort] = []
 
     def receive(self, ticks: list[Tick], streams: list[Stream]) -> None:
@@ -99,6 +100,7 @@ class Hub:
         metrics.ticks_out["trades"] += ticks[1]
         metrics.fan_out.observe(passed_s)
         metrics.flush.observe(sent_s)
+        self.strained = bool(left)
         if left:
             self._keep(left)
 
@@ -141,7 +143,7 @@ class Hub:
 
     def flush(self) -> None:
         """Send every cohort what is pending; touches only the cohorts of streams that ticked."""
-        self.held = False
+        self.held = self.strained = False
         if self.owed:
             owed, self.owed = self.owed, []
             self._send(list(dict.fromkeys(owed)))  # who was flushed alone meanwhile is there twice
@@ -157,6 +159,7 @@ class Hub:
             if count:
                 self.metrics.ticks_out[channel] += count
         self.metrics.bytes_out += size
+        self.strained = bool(left)
         if left:
             self._keep(left)
 

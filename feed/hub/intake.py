@@ -63,17 +63,18 @@ class Intake:
         self._bars = self._bars and BarBuilder()
         self._block = None
 
-    def send(self, part: Slice) -> None:
-        """Publish a slice, and send all that is owed by then."""
+    def send(self, part: Slice) -> bool:
+        """Publish a slice, send all that is owed by then, and tell whether somebody is behind."""
         small = part.stop - part.start <= PIECE_TICKS
         if small and not self._hub.owed and (rows := self._rows_of(part)):
             self._way.send_rows(rows, part.start, part.stop)
-            return
+            return self._hub.strained
         self._hub.held = True
         try:
             self.publish(part)
         finally:
             self._way.flush()
+        return self._hub.strained
 
     def publish(self, part: Slice) -> None:
         """Publish a slice, in order, with the bars that its ticks close."""

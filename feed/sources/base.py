@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from feed.sources.controls import Controls
     from feed.sources.pace import Position
 
-Publish = Callable[[Slice], None]
-"""Hand a burst of unstamped ticks to the tickerplant, as rows of a block; synchronous."""
+Publish = Callable[[Slice], object]
+"""Hand a burst of unstamped ticks to the tickerplant, as rows of a block; synchronous. What it
+gives is true when somebody did not take all of it: who can wait had better."""
 
 SourceState = Literal["live", "paused", "ended", "stalled"]
 

@@ -72,6 +72,7 @@ class Pacer:
         self._ts_event: int | None = None
         self._ticks = 0
         self._lag_s = 0.0
+        self._strained = False
         self._slices: Slices
         self._times: memoryview[int]  # of the block; one of them is looked at in every call
         self._row = 0
@@ -133,7 +134,11 @@ class Pacer:
         return MIN_WAIT_S if wait_s <= MIN_WAIT_S else self._rest_of(wait_s, now_s)
 
     def _play_unpaced(self) -> float:
-        """Publish the steps that are wanted of a source that is held; of any other, all."""
+        """Publish the steps that are wanted of a source that is held; of any other, all.
+
+        As fast as possible is no faster than those can read who do: while somebody is behind,
+        there is a rest between bursts.
+        """
         row, end = self._row, len(self._times)
         due = min(row + self._controls.steps, end) if self._held else end
         if due == row:
@@ -143,13 +148,14 @@ class Pacer:
         if self._held:
             self._controls.stepped(stop - row)
             self._anchor = self._clock.monotonic_s(), self._times[stop - 1]
-        return 0.0 if stop < due or stop == end else FOREVER_S
+            return 0.0 if stop < due or stop == end else FOREVER_S
+        return MIN_WAIT_S if self._strained else 0.0
 
     def _publish_until(self, due: int) -> int:
         """Publish a burst of what is due, and give where the next one begins."""
         row, slices = self._row, self._slices
         stop = due if due - row <= BURST_TICKS else row + BURST_TICKS
-        self._publish(slices.take(stop))
+        self._strained = bool(self._publish(slices.take(stop)))
         self._ts_event = slices.ts_event[stop - 1]
         self._ticks += stop - row
         self._row = stop

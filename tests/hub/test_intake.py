@@ -201,6 +201,27 @@ def test_whoever_takes_less_of_a_send_is_kept_the_rest_as_of_a_flush(
     assert worlds[0].sent == 4
 
 
+@pytest.mark.parametrize("rows", [True, False])
+def test_whoever_publishes_is_told_that_somebody_is_behind_for_as_long_as_one_is(
+    rows: bool,
+) -> None:
+    world = World(rows=rows)
+    listener, slices = Short(world.hub, 1 << 40), Slices(trades(0.1, 0.2, 0.3, 0.4, 0.5))
+    assert not world.intake.send(slices.take(1))
+    listener.room = 10
+    assert world.intake.send(slices.take(2))
+    assert world.intake.send(slices.take(3))
+    [cohort] = [own for own in world.hub.index.cohorts if own.members]
+    cohort.caught_up(cast(Member, listener))
+    listener.room = 1 << 40
+    assert not world.intake.send(slices.take(4))
+    listener.room = 0
+    assert world.intake.send(slices.take(5))
+    cohort.leave(cast(Member, listener))
+    world.flush()
+    assert not world.hub.strained
+
+
 class Socket(Listener):
     """Takes every trade by a socket."""
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from feed.errors import SettingError
 from feed.sources.base import BURST_TICKS
-from feed.sources.pace import Pacer
+from feed.sources.pace import MIN_WAIT_S, Pacer
 from feed.tape.block import TickBlock, block_of
 from feed.tape.slices import Slice
 from feed.ticks import Tick, Trade
@@ -133,6 +133,14 @@ def test_speed_0_never_waits_but_yields_after_every_burst() -> None:
     out = play([trades([i * 1_000 * MS for i in range(BURST_TICKS + 1)])], time, 0)
     assert len(out) == BURST_TICKS + 1
     assert time.sleeps == [0, 0]
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_as_fast_as_possible_rests_while_somebody_is_behind(behind: bool) -> None:
+    time = FakeTime()
+    pacer = Pacer(lambda _: behind, speed=0.0, clock=time, repeat=repeating(time.sleep))
+    asyncio.run(pacer.play(trades(list(range(2 * BURST_TICKS + 1)))))
+    assert time.sleeps == [MIN_WAIT_S if behind else 0.0] * 3
 
 
 def test_a_huge_speed_does_not_overflow() -> None:
