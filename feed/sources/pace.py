@@ -136,8 +136,8 @@ class Pacer:
     def _play_unpaced(self) -> float:
         """Publish the steps that are wanted of a source that is held; of any other, all.
 
-        As fast as possible is no faster than those can read who do: while somebody is behind,
-        there is a rest between bursts.
+        While somebody is behind there is a rest between bursts, in which a client that reads can
+        catch up; one that does not holds nobody up.
         """
         row, end = self._row, len(self._times)
         due = min(row + self._controls.steps, end) if self._held else end
