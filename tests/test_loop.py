@@ -242,9 +242,15 @@ def test_however_long_a_player_waits_sockets_are_heard(wait_s: float) -> None:
 
 def test_nothing_is_left_of_players_that_have_ended_or_were_cancelled() -> None:
     async def main() -> None:
-        for play in (lambda: None, lambda: FOREVER_S):
+        for wait_s in (None, FOREVER_S):
+            played = asyncio.Event()
+
+            def play(wait_s: float | None = wait_s, played: asyncio.Event = played) -> float | None:
+                played.set()
+                return wait_s
+
             playing = asyncio.ensure_future(Alarm().repeat(play))
-            await asyncio.sleep(0.001)
+            await played.wait()
             playing.cancel()
             await asyncio.wait([playing])
         assert cast(Any, asyncio.get_running_loop()).readiness.alarms == ()

@@ -12,6 +12,7 @@ EXEMPT = {"__init__.py", "__main__.py"}
 CROSS_CUTTING = {
     "test_docs.py",
     "test_benchmarks.py",
+    "test_compiled.py",
     "test_hot_path.py",
     "test_layers.py",
     "test_modules.py",

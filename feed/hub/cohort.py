@@ -36,10 +36,10 @@ class Segment:
 
     __slots__ = (
         "_batched",
-        "_cohort",
         "_firsts",
         "_parted",
         "_payloads",
+        "_subscriptions",
         "_ticked",
         "_whole",
         "buffer",
@@ -47,7 +47,7 @@ class Segment:
 
     def __init__(self, cohort: Cohort, ticked: Ticked) -> None:
         self.buffer = cohort.buffer()
-        self._cohort = cohort
+        self._subscriptions = cohort.subscriptions
         self._batched = cohort.batched
         self._payloads = cohort.payloads()
         self._ticked = ticked
@@ -73,7 +73,7 @@ class Segment:
     def parted(self) -> tuple[dict[Stream, int], dict[Stream, int]]:
         """`firsts` of the streams that its members conflate, and of others; likewise."""
         if self._parted is None:
-            conflates, firsts = self._cohort.conflates, self.firsts
+            conflates, firsts = self._subscriptions.conflates, self.firsts
             state = {stream: first for stream, first in firsts.items() if conflates(stream)}
             others = {stream: firsts[stream] for stream in firsts.keys() - state.keys()}
             self._parted = state, others
@@ -153,10 +153,6 @@ class Cohort(Pending):
     def members(self) -> int:
         """How many there are."""
         return len(self.current) + len(self.behind)
-
-    def conflates(self, stream: Stream) -> bool:
-        """Tell whether members that are far behind take the newest tick for all of a stream."""
-        return self.subscriptions.conflate(stream)
 
     def everybody(self) -> list[Member]:
         """Give whoever is a member at the moment."""

@@ -148,7 +148,7 @@ class Subscriptions:
                 return terms
         return None
 
-    def conflate(self, stream: Stream) -> bool:
+    def conflates(self, stream: Stream) -> bool:
         """Tell whether a newer tick of a stream may stand for all before it."""
         terms = self.terms_of(stream.channel, stream.symbol)
         return terms is None or (terms.delivery == "adaptive" and not stream.is_event)

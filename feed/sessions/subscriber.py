@@ -121,7 +121,7 @@ class Subscriber:
                 interval.tell(stream)
 
     def _conflates(self, stream: Stream) -> bool:
-        return self.subscriptions.conflate(stream)
+        return self.subscriptions.conflates(stream)
 
     def _own_since(self, stream: Stream) -> int | None:
         return None if self.own is None else self.own.newest(stream)

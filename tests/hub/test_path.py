@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -42,25 +40,6 @@ def stream_with(*takers: Any) -> Stream:
     stream = Stream("quotes", "A")
     stream.takers = takers
     return stream
-
-
-@pytest.mark.skipif(
-    not os.environ.get("CI") or bool(os.environ.get("FEED_PURE_PYTHON")),
-    reason="where there may be no compiler",
-)
-def test_continuous_integration_tests_what_was_compiled() -> None:
-    assert path.IN_C
-
-
-def test_python_alone_can_be_asked_for() -> None:
-    asked = subprocess.run(
-        [sys.executable, "-c", "from feed.hub import path; print(path.IN_C)"],
-        env={**os.environ, "FEED_PURE_PYTHON": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert asked.stdout == "False\n"
 
 
 @both

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import os
-import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -50,25 +48,6 @@ def as_bytes(block: TickBlock) -> Iterator[bytes]:
         for name, values in part.columns.items():
             yield f"{name} {values.dtype}".encode()
             yield values.tobytes()
-
-
-@pytest.mark.skipif(
-    not os.environ.get("CI") or bool(os.environ.get("FEED_PURE_PYTHON")),
-    reason="where there may be no compiler",
-)
-def test_continuous_integration_tests_what_was_compiled() -> None:
-    assert scan.IN_C
-
-
-def test_python_alone_can_be_asked_for() -> None:
-    asked = subprocess.run(
-        [sys.executable, "-c", "from feed.sources import scan; print(scan.IN_C)"],
-        env={**os.environ, "FEED_PURE_PYTHON": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert asked.stdout == "False\n"
 
 
 @both
