@@ -105,6 +105,7 @@ def test_a_token_that_expires_ends_its_session_with_4004_and_no_tick_after(tmp_p
             assert heard[-1]["type"] == "closing"
             ticks = [own["ts_out"] for own in heard if own["type"] in TICK_TYPES]
             assert max(ticks) < expires_at * 1_000_000_000
+            wait_for(lambda: "closed with 4004" in feed.log, "the end is logged")
             assert 0 <= logged_s(feed.log, "closed with 4004") - expires_at < 1
         with connect(feed.url, subprotocols=[Subprotocol(f"bearer.{canary}")]) as client:
             _, end = until_closed(client)
