@@ -98,7 +98,7 @@ class Account:
         """Give what a new connection is told after its welcome."""
         self._greeted_s = self._clock.monotonic_s()
         commands = self.conversation.open(token)
-        self._awaited.resumes(commands, self.conversation.ledger.positions())
+        self._awaited.resumes(commands)
         return commands
 
     def subscribe(self, symbols: list[str], due: Iterable[str]) -> list[Change]:
@@ -167,18 +167,18 @@ class Account:
         resuming = self._awaited.resuming  # what was read may hold the end of it
         self._disordered = False
         ticks = self.conversation.take(messages)
+        correction_ns = self._offset.correction_ns
+        if resuming:
+            self._order.mix(arrived_ns + correction_ns)
         if self._repeats:
             self._repeated(ticks)
         if ticks:
             self._audit.take(ticks)
             if self._audit.foreign:
                 self._foreign()
-            if resuming:
-                self._order.mix()
-            elif not self._disordered:
+            if not (resuming or self._disordered):
                 self._held_back(ticks)
             figure = RESUMED_AGE if resuming else self._figure
-            correction_ns = self._offset.correction_ns
             self._tally.arrived(
                 ticks,
                 arrived_ns + correction_ns,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from feed.client.commands import Seqs
 from feed.clock import Clock
 from feed.protocol.messages import Command, Subscribe
 
@@ -39,15 +38,14 @@ class Awaited:
         self._due = {("", symbol) for symbol in symbols}
         self.resuming = False
 
-    def resumes(self, commands: Iterable[Command], positions: Seqs) -> None:
-        """Await the end of each resume that some commands ask for."""
+    def resumes(self, commands: Iterable[Command]) -> None:
+        """Await the end of each resume that some commands ask for, by name or by pattern."""
         self._due = {
             (channel, symbol)
             for command in commands
             if isinstance(command, Subscribe) and command.resume is not None
             for channel in command.channels
-            for symbol in command.symbols
-            if symbol in positions.get(channel, {})
+            for symbol in getattr(command.resume, channel)
         }
         self.resuming = bool(self._due)
 

@@ -121,8 +121,7 @@ class FeedUser(User):
         """Cut the connection without a word; nothing is forgotten."""
         wire, self._wire = self._wire, None
         if wire is not None:
-            wire.abort()
-            RUN.tally.dropped += 1
+            self._cut(wire)
 
     def come_back(self) -> None:
         """Cut the connection, and go on over a new one where it had come to."""
@@ -215,9 +214,13 @@ class FeedUser(User):
     def _greet(self, wire: Wire) -> None:
         self.account.opened()
         RUN.tally.opened += 1
-        with gevent.Timeout(ANSWER_LIMIT_S, ConnectionFailed("there was no welcome")):
-            while self.account.conversation.welcome is None:
-                self._take(wire, self.account)
+        try:
+            with gevent.Timeout(ANSWER_LIMIT_S, ConnectionFailed("there was no welcome")):
+                while self.account.conversation.welcome is None:
+                    self._take(wire, self.account)
+        except BaseException:  # at the end of a run Locust ends its users wherever they are
+            self._cut(wire)
+            raise
 
     def _live(self, wire: Wire, account: Account) -> None:
         """Read, connection after connection, until this user has left or cut it."""
@@ -259,9 +262,12 @@ class FeedUser(User):
             return end
         except (FrameError, MessageError) as error:
             account.fault("protocol", str(error))
-            wire.abort()
-            RUN.tally.dropped += 1
+            self._cut(wire)
             return Disconnected(ABNORMAL, "it is not of the protocol")
+
+    def _cut(self, wire: Wire) -> None:
+        wire.abort()
+        RUN.tally.dropped += 1
 
     def _take(self, wire: Wire, account: Account) -> None:
         messages, count = wire.receive(), wire.taken()

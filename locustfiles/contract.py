@@ -49,26 +49,24 @@ class Order:
     def __init__(self, delivery: Delivery) -> None:
         self.newest_ns = -(10**19)
         self._off = delivery == "latest"
-        self._mixed = False
+        self._mixed_until_ns = -(10**19)
 
     def off(self) -> None:
         """Expect no order on this connection any more."""
         self._off = True
 
-    def mix(self) -> None:
-        """Expect ticks that waited for a resume among newer ones, until a read has none of them."""
-        self._mixed = True
+    def mix(self, until_ns: int) -> None:
+        """Expect ticks that waited for a resume, which was over by then, among newer ones."""
+        self._mixed_until_ns = until_ns
 
     def held_back(self, ticks: list[Tick]) -> list[Tick]:
         """Give those that were published long before ticks which have come already."""
         oldest_ns = self.newest_ns - HELD_BACK_NS
         held = []
         if not self._off and min(map(_TS_OUT, ticks)) < oldest_ns:
-            held = [tick for tick in ticks if tick.ts_out < oldest_ns]
+            since_ns = self._mixed_until_ns
+            held = [tick for tick in ticks if since_ns <= tick.ts_out < oldest_ns]
         self.newest_ns = max(self.newest_ns, max(map(_TS_OUT, ticks)))
-        if self._mixed:
-            self._mixed = bool(held)
-            return []
         return held
 
 

@@ -159,15 +159,15 @@ def test_trades_are_not_withheld_from_whom_they_were_promised() -> None:
     assert user.tally.examples["withheld"] == "trades A seq 1 to 1, conflated in spite of adaptive"
 
 
-def test_what_waited_for_a_resume_is_not_held_back_until_a_read_has_none_of_it() -> None:
+def test_what_was_published_before_a_resume_was_over_is_not_held_back() -> None:
     order = Order("adaptive")
-    order.mix()
-    late: list[Tick] = [quote(2, ts_out=HELD_BACK_NS * 3), quote(3, ts_out=2)]
+    order.mix(until_ns=5)
+    waited: list[Tick] = [quote(2, ts_out=2), quote(3, ts_out=4)]
     assert order.held_back([quote(1, ts_out=HELD_BACK_NS * 3)]) == []
-    order.mix()
-    assert order.held_back(late) == []
+    assert order.held_back(waited[:1]) == []
     assert order.held_back([quote(4, ts_out=HELD_BACK_NS * 3)]) == []
-    assert [own.seq for own in order.held_back(late)] == [3]
+    assert order.held_back(waited[1:]) == [], "however many reads it takes"
+    assert [own.seq for own in order.held_back([quote(5, ts_out=5)])] == [5]
 
 
 @pytest.mark.parametrize(("delivery", "held"), [("adaptive", 1), ("all", 1), ("latest", 0)])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from feed.protocol.messages import Resume, Subscribe
 from locustfiles.awaited import Awaited
 
@@ -31,10 +33,10 @@ def test_the_last_snapshot_ends_the_waiting_and_its_time_is_told_once() -> None:
     assert told == [("snapshot", 2.0)]
 
 
-def test_only_streams_with_a_position_are_resumed() -> None:
+@pytest.mark.parametrize("symbols", [["A", "B"], ["*"]])
+def test_only_streams_with_a_position_are_resumed(symbols: list[str]) -> None:
     awaited = Awaited(Clock(), lambda name, seconds: None)
-    command = Subscribe(["A", "B"], ["quotes"], resume=Resume("e", quotes={"A": 4}))
-    awaited.resumes([command], {"quotes": {"A": 4}})
+    awaited.resumes([Subscribe(symbols, ["quotes"], resume=Resume("e", quotes={"A": 4}))])
     assert awaited.resuming
     awaited.came("quotes", "A")
     assert not awaited.resuming
@@ -42,6 +44,6 @@ def test_only_streams_with_a_position_are_resumed() -> None:
 
 def test_who_asks_for_no_resume_awaits_none() -> None:
     awaited = Awaited(Clock(), lambda name, seconds: None)
-    awaited.resumes([Subscribe(["A"], ["quotes"])], {"quotes": {"A": 4}})
+    awaited.resumes([Subscribe(["A"], ["quotes"])])
     assert not awaited
     assert not awaited.resuming

@@ -72,8 +72,11 @@ def test_publishers_are_heard_by_their_subscribers(runs: dict[str, Done]) -> Non
 def test_watchlists_are_edited_and_tabs_reopened(runs: dict[str, Done]) -> None:
     done = runs["watchlists"]
     assert done.percentiles["unsubscribe"]["count"] > 0
-    assert done.counts["opened"] == done.counts["closed 1000"] > done.counts["users"]
-    assert done.percentiles["snapshot"]["count"] == done.percentiles["subscribe"]["count"]
+    closed, cut = done.counts["closed 1000"], done.counts["dropped"]  # cut: before the welcome
+    assert done.counts["opened"] == closed + cut
+    assert closed > done.counts["users"] >= cut
+    snapshots, answers = (done.percentiles[name]["count"] for name in ("snapshot", "subscribe"))
+    assert abs(snapshots - answers) <= done.counts["users"]  # a run ends between the two
 
 
 def test_after_a_storm_everybody_is_back_and_has_missed_nothing(runs: dict[str, Done]) -> None:
