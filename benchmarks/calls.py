@@ -24,7 +24,6 @@ from feed.hub.hub import Hub
 from feed.hub.intake import Intake
 from feed.hub.interval import Interval
 from feed.hub.pending import Target
-from feed.hub.rows import Rows
 from feed.hub.steps import Pace, finish
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
@@ -39,22 +38,6 @@ TICKS = 2_000
 FEW_TICKS = 3
 BURSTS = 4
 """Measured after one more, which is not: it fills what is filled only once."""
-
-
-class Way:
-    """The way of rows through a node."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self.flush = hub.flush
-
-    def take_rows(self, rows: Rows, start: int, stop: int) -> None:
-        """Owe them."""
-        self._hub.receive_rows(rows, start, stop, time_ns())
-
-    def send_rows(self, rows: Rows, start: int, stop: int) -> None:
-        """Send them."""
-        self._hub.send_rows(rows, start, stop, time_ns())
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +87,7 @@ def fan_out(*, batched: bool, cohorts: int = COHORTS, rows: bool = False) -> Cos
     plant = Tickerplant(hub.index, hub.receive, SystemClock())
     bursts = iter([_burst(names, number) for number in range(BURSTS + 1)])
     slices = Slices(_block(names))
-    intake = Intake(plant, hub, Way(hub), as_rows=True, brings_bars=True)
+    intake = Intake(plant, hub, time_ns, as_rows=True, brings_bars=True)
     stops = count(TICKS, TICKS)
 
     def turn() -> None:
@@ -127,7 +110,7 @@ def small_burst() -> Cost:
     """Count what a burst of a few rows costs: the calls are of the burst, not of a tick."""
     hub, names = _hub(COHORTS, batched=False)
     plant = Tickerplant(hub.index, hub.receive, SystemClock())
-    intake = Intake(plant, hub, Way(hub), as_rows=True, brings_bars=False)
+    intake = Intake(plant, hub, time_ns, as_rows=True, brings_bars=False)
     cut = Slices(_block(names))
     intake.send(cut.take(FEW_TICKS))
 

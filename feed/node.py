@@ -9,7 +9,6 @@ import signal
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from time import perf_counter
 from typing import Any, cast
 
 from feed.clock import SystemClock
@@ -18,7 +17,6 @@ from feed.errors import ListenError
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
 from feed.hub.intake import Intake
-from feed.hub.rows import Rows
 from feed.hub.stream import Stream
 from feed.hub.tickerplant import Tickerplant, new_epoch
 from feed.logs import Failures, tell_failure
@@ -205,7 +203,7 @@ class Node:
         intake = Intake(
             self._tickerplant,
             self.hub,
-            self,
+            self._ts_out,
             as_rows=not (self._state or self._recorder),
             brings_bars=source.brings_bars,
         )
@@ -256,20 +254,8 @@ class Node:
             self._state.append(ticks)
         if self._recorder is not None:
             self._recorder.append(ticks)
-        begun_s = perf_counter()
         self._registry.admission.expire(ticks[0].ts_out)
         self.hub.receive(ticks, streams)
-        self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
-
-    def take_rows(self, rows: Rows, start: int, stop: int) -> None:
-        """Stamp rows and hand them on, where nobody but the hub wants them."""
-        begun_s = perf_counter()
-        self.hub.receive_rows(rows, start, stop, self._ts_out())
-        self.hub.metrics.fan_out.observe(perf_counter() - begun_s)
-
-    def send_rows(self, rows: Rows, start: int, stop: int) -> None:
-        """Do likewise, and send them."""
-        self.hub.send_rows(rows, start, stop, self._ts_out())
 
     def _ts_out(self) -> int:
         """Give the time of publishing; nothing is sent to whoever's token has expired by then."""
@@ -277,12 +263,6 @@ class Node:
         if ts_out >= self._ends.next_ns:
             self._registry.admission.expire(ts_out)
         return ts_out
-
-    def flush(self) -> None:
-        """Send what is owed."""
-        begun_s = perf_counter()
-        self.hub.flush()
-        self.hub.metrics.flush.observe(perf_counter() - begun_s)
 
     async def _keep_state(self) -> None:
         """Write what there is again and again; whatever happens in a flush, it is not the last."""
@@ -301,12 +281,12 @@ class Node:
     def _published(self, symbol: str) -> bool:
         return any(symbol in streams for streams in self.hub.index.by_kind.values())
 
-    def _schedule(self, _: Callable[[], None]) -> None:
+    def _schedule(self, flush: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         if self._flush_interval_s:
-            loop.call_later(self._flush_interval_s, self.flush)
+            loop.call_later(self._flush_interval_s, flush)
         else:
-            loop.call_soon(self.flush)
+            loop.call_soon(flush)
 
 
 def _quieten_collector(generation: int = 2) -> None:

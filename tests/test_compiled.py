@@ -9,7 +9,7 @@ from importlib import import_module
 
 import pytest
 
-each = pytest.mark.parametrize("module", ["feed.hub.path", "feed.sources.scan"])
+each = pytest.mark.parametrize("module", ["feed.alarm", "feed.hub.path", "feed.sources.scan"])
 
 
 @each

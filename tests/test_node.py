@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -182,18 +182,16 @@ def test_ticks_of_a_source_enter_the_hub_numbered_and_with_their_bars(tape: Path
     assert (bar.interval, bar.trades) == ("1s", 1)
 
 
-@pytest.mark.parametrize("way", [Node.send_rows, Node.take_rows])
 def test_whoever_has_expired_is_ended_before_rows_go_out(
-    way: Callable[[Node, Any, int, int], None], tape: Path, monkeypatch: pytest.MonkeyPatch
+    tape: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node, deeds = Node(settings(replay=(str(tape),))), list[str]()
     monkeypatch.setattr(node._registry.admission, "expire", lambda _: deeds.append("expire"))
-    for name in ("send_rows", "receive_rows"):
-        monkeypatch.setattr(node.hub, name, lambda *_: deeds.append("rows"))
-    way(node, None, 0, 0)
+    node._ts_out()
+    assert deeds == []
     node._ends.add(1, cast(Any, "session"))
-    way(node, None, 0, 0)
-    assert deeds == ["rows", "expire", "rows"]
+    assert node._ts_out() > 1
+    assert deeds == ["expire"]
 
 
 def test_tidying_waits_for_no_flush_and_is_none(tape: Path) -> None:

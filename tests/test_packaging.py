@@ -20,7 +20,7 @@ import feed
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ["numpy", "pandas", "pyarrow", "rich", "tornado", "zstandard"]
-COMPILED = ["feed/hub/_path.c", "feed/sources/_market.c"]
+COMPILED = ["feed/_alarm.c", "feed/hub/_path.c", "feed/sources/_market.c"]
 COMMANDS_OF_RUN = ["cat", "cksum", "dirname", "env", "ln", "readlink", "rm", "sh", "sleep"]
 
 

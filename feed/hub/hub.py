@@ -8,6 +8,7 @@ each cohort that has something pending. Nothing here waits for anybody.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from time import perf_counter
 from typing import Final
 
 from msgspec.structs import replace
@@ -74,6 +75,11 @@ class Hub:
         Args:
             streams: of each tick, its own.
         """
+        begun_s = perf_counter()
+        self._receive(ticks, streams)
+        self.metrics.fan_out.observe(perf_counter() - begun_s)
+
+    def _receive(self, ticks: list[Tick], streams: list[Stream]) -> None:
         wanted, heard, events = keep(ticks, streams, pack_tick)
         self.last_values.count_all(events)
         if wanted:
@@ -83,11 +89,14 @@ class Hub:
 
     def receive_rows(self, rows: Rows, start: int, stop: int, ts_out: int) -> None:
         """Take rows start..stop of a block, stamp and number them, and owe them likewise."""
+        begun_s = perf_counter()
         begun, heard = rows.pass_on(start, stop, ts_out)
         if begun:
             self._owe(begun)
-        self.metrics.encodings += heard
-        self.metrics.ticks_in += stop - start
+        metrics = self.metrics
+        metrics.encodings += heard
+        metrics.ticks_in += stop - start
+        metrics.fan_out.observe(perf_counter() - begun_s)
 
     def send_rows(self, rows: Rows, start: int, stop: int, ts_out: int) -> None:
         """Take rows likewise, while nothing is owed to anybody, and send them."""
@@ -128,7 +137,7 @@ class Hub:
                 stream.clear()
             if tick.seq > stream.seq:
                 stream.seq = tick.seq
-                self.receive([tick], [stream])
+                self._receive([tick], [stream])
 
     def _owe(self, begun: list[Cohort]) -> None:
         self.owed += begun
@@ -143,10 +152,12 @@ class Hub:
 
     def flush(self) -> None:
         """Send every cohort what is pending; touches only the cohorts of streams that ticked."""
+        begun_s = perf_counter()
         self.held = self.strained = False
         if self.owed:
             owed, self.owed = self.owed, []
             self._send(list(dict.fromkeys(owed)))  # who was flushed alone meanwhile is there twice
+        self.metrics.flush.observe(perf_counter() - begun_s)
 
     def flush_cohort(self, cohort: Cohort) -> None:
         """Send one cohort what is pending, before somebody joins or leaves it."""

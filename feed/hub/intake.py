@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 from feed.hub.bars import BarBuilder
 from feed.hub.hub import Hub
@@ -17,26 +18,13 @@ socket and the lower half of its outbox take; twice as much at once was measured
 everything skip 60 % of it."""
 
 
-class Way(Protocol):
-    """What becomes of what an intake takes in."""
-
-    def take_rows(self, rows: Rows, start: int, stop: int) -> None:
-        """Stamp rows start..stop of a block, and owe them to their subscribers."""
-
-    def send_rows(self, rows: Rows, start: int, stop: int) -> None:
-        """Stamp such rows and send them; nothing is owed to anybody."""
-
-    def flush(self) -> None:
-        """Send what is owed."""
-
-
 class Intake:
     """Publishes slices of blocks.
 
     Args:
         tickerplant: takes what must be ticks.
-        hub: whose they become.
-        way: takes what may stay rows.
+        hub: takes what may stay rows.
+        ts_out: gives the time of publishing rows.
         as_rows: whether that may be; somebody may want all as ticks.
         brings_bars: whether the source has bars among its ticks.
     """
@@ -45,14 +33,14 @@ class Intake:
         self,
         tickerplant: Tickerplant,
         hub: Hub,
-        way: Way,
+        ts_out: Callable[[], int],
         *,
         as_rows: bool,
         brings_bars: bool,
     ) -> None:
         self._tickerplant = tickerplant
         self._hub = hub
-        self._way = way
+        self._ts_out = ts_out
         self._as_rows = as_rows
         self._bars = None if brings_bars else BarBuilder()
         self._block: TickBlock | None = None
@@ -65,23 +53,23 @@ class Intake:
 
     def send(self, part: Slice) -> bool:
         """Publish a slice, send all that is owed by then, and tell whether somebody is behind."""
-        small = part.stop - part.start <= PIECE_TICKS
-        if small and not self._hub.owed and (rows := self._rows_of(part)):
-            self._way.send_rows(rows, part.start, part.stop)
-            return self._hub.strained
-        self._hub.held = True
+        hub, start, stop = self._hub, part.start, part.stop
+        if stop - start <= PIECE_TICKS and not hub.owed and (rows := self._rows_of(part)):
+            hub.send_rows(rows, start, stop, self._ts_out())
+            return hub.strained
+        hub.held = True
         try:
             self.publish(part)
         finally:
-            self._way.flush()
-        return self._hub.strained
+            hub.flush()
+        return hub.strained
 
     def publish(self, part: Slice) -> None:
         """Publish a slice, in order, with the bars that its ticks close."""
         if part.stop - part.start > PIECE_TICKS:
             self._publish_pieces(part)
         elif rows := self._rows_of(part):
-            self._way.take_rows(rows, part.start, part.stop)
+            self._hub.receive_rows(rows, part.start, part.stop, self._ts_out())
         else:
             ticks = part.ticks()
             self._tickerplant.publish(ticks if self._bars is None else self._bars.extend(ticks))

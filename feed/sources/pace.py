@@ -10,8 +10,8 @@ from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from feed.alarm import FOREVER_S, Alarm, PlayDue
 from feed.clock import Clock
-from feed.loop import FOREVER_S, Alarm, PlayDue
 from feed.sources.base import BURST_TICKS, Publish
 from feed.sources.controls import Controls
 from feed.tape.block import TickBlock

@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
 
+from feed.alarm import Alarm
 from feed.clock import Clock, SystemClock
 from feed.errors import FeedError
-from feed.loop import Alarm
 from feed.sources.base import Publish, SourceState
 from feed.sources.controls import Controls
 from feed.sources.pace import Pacer, Position, Repeat

@@ -11,9 +11,9 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from typing import Final
 
+from feed.alarm import Alarm
 from feed.clock import Clock, SystemClock
 from feed.errors import SettingError
-from feed.loop import Alarm
 from feed.sources.base import Publish, SourceState
 from feed.sources.controls import Controls
 from feed.sources.market import Market

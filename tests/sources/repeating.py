@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from feed.loop import PlayDue
+from feed.alarm import PlayDue
 from feed.sources.pace import Repeat
 
 

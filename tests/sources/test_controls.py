@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from feed.alarm import FOREVER_S
 from feed.errors import SettingError
-from feed.loop import FOREVER_S
 from feed.sources.controls import Controls
 from feed.sources.replay import Replay
 from feed.tape.block import TickBlock, block_of
