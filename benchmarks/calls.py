@@ -28,6 +28,7 @@ from feed.hub.steps import Pace, finish
 from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.hub.tickerplant import Tickerplant
+from feed.sessions.expiry import NEVER_NS
 from feed.tape.block import TickBlock, block_of
 from feed.tape.slices import Slices
 from feed.ticks import Quote, Tick
@@ -38,6 +39,17 @@ TICKS = 2_000
 FEW_TICKS = 3
 BURSTS = 4
 """Measured after one more, which is not: it fills what is filled only once."""
+
+
+class Everybody:
+    """Nobody's token expires."""
+
+    def __init__(self) -> None:
+        self.ends = self
+        self.next_ns = NEVER_NS
+
+    def expire(self, now_ns: int) -> None:
+        """End nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,7 @@ def fan_out(*, batched: bool, cohorts: int = COHORTS, rows: bool = False) -> Cos
     plant = Tickerplant(hub.index, hub.receive, SystemClock())
     bursts = iter([_burst(names, number) for number in range(BURSTS + 1)])
     slices = Slices(_block(names))
-    intake = Intake(plant, hub, time_ns, as_rows=True, brings_bars=True)
+    intake = Intake(plant, hub, time_ns, Everybody(), as_rows=True, brings_bars=True)
     stops = count(TICKS, TICKS)
 
     def turn() -> None:
@@ -110,7 +122,7 @@ def small_burst() -> Cost:
     """Count what a burst of a few rows costs: the calls are of the burst, not of a tick."""
     hub, names = _hub(COHORTS, batched=False)
     plant = Tickerplant(hub.index, hub.receive, SystemClock())
-    intake = Intake(plant, hub, time_ns, as_rows=True, brings_bars=False)
+    intake = Intake(plant, hub, time_ns, Everybody(), as_rows=True, brings_bars=False)
     cut = Slices(_block(names))
     intake.send(cut.take(FEW_TICKS))
 

@@ -151,7 +151,6 @@ class Node:
             addresses=addresses_of(settings),
             positions=self._positions,
         )
-        self._ends = self._registry.admission.ends
         self._registry.tiers.open(tell_delays(authority, settings))
 
     async def run(self, ready: Callable[[str], None]) -> None:
@@ -203,7 +202,8 @@ class Node:
         intake = Intake(
             self._tickerplant,
             self.hub,
-            self._ts_out,
+            self._clock.now_ns,
+            self._registry.admission,
             as_rows=not (self._state or self._recorder),
             brings_bars=source.brings_bars,
         )
@@ -256,13 +256,6 @@ class Node:
             self._recorder.append(ticks)
         self._registry.admission.expire(ticks[0].ts_out)
         self.hub.receive(ticks, streams)
-
-    def _ts_out(self) -> int:
-        """Give the time of publishing; nothing is sent to whoever's token has expired by then."""
-        ts_out = self._clock.now_ns()
-        if ts_out >= self._ends.next_ns:
-            self._registry.admission.expire(ts_out)
-        return ts_out
 
     async def _keep_state(self) -> None:
         """Write what there is again and again; whatever happens in a flush, it is not the last."""

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 import pytest
@@ -180,18 +180,6 @@ def test_ticks_of_a_source_enter_the_hub_numbered_and_with_their_bars(tape: Path
     bar = node.hub.index.find("bars", "A").last  # type: ignore[union-attr]
     assert isinstance(bar, Bar)
     assert (bar.interval, bar.trades) == ("1s", 1)
-
-
-def test_whoever_has_expired_is_ended_before_rows_go_out(
-    tape: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node, deeds = Node(settings(replay=(str(tape),))), list[str]()
-    monkeypatch.setattr(node._registry.admission, "expire", lambda _: deeds.append("expire"))
-    node._ts_out()
-    assert deeds == []
-    node._ends.add(1, cast(Any, "session"))
-    assert node._ts_out() > 1
-    assert deeds == ["expire"]
 
 
 def test_tidying_waits_for_no_flush_and_is_none(tape: Path) -> None:

@@ -100,7 +100,7 @@ int count_quote(Rows *own, Row *row) {
 
 int find_seconds(Rows *own) {
     if (own->bars == Py_None) return 0;
-    PyObject *seconds = PyObject_GetAttrString(own->bars, "seconds");
+    PyObject *seconds = PyObject_GetAttr(own->bars, NAME("seconds"));
     if (seconds == NULL || !PyDict_Check(seconds)) {
         Py_XDECREF(seconds);
         return PyErr_Occurred() ? -1 : (PyErr_SetString(PyExc_TypeError, "seconds must be a dict"), -1);

@@ -203,8 +203,15 @@ static PyObject *fan_out(PyObject *module, PyObject *args) {
     return begun;
 }
 
+int number_of(PyObject *object, PyObject *name, long long *number) {
+    PyObject *found = name ? PyObject_GetAttr(object, name) : PyObject_CallNoArgs(object);
+    *number = found ? PyLong_AsLongLong(found) : -1;
+    Py_XDECREF(found);
+    return *number == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
 /* Send one cohort what is pending; `left` gets it where somebody is behind or took less. */
-static int send_one(PyObject *cohort, long long *ticks, Py_ssize_t *total, PyObject *left) {
+static int send_one(PyObject *cohort, Totals *totals, PyObject *left) {
     if (!is_cohort(cohort)) return -1;
     Pending *own = (Pending *)cohort;
     PyObject *current = OF_COHORT(cohort, CURRENT), *behind = OF_COHORT(cohort, BEHIND);
@@ -213,8 +220,8 @@ static int send_one(PyObject *cohort, long long *ticks, Py_ssize_t *total, PyObj
     Py_ssize_t members = PyDict_GET_SIZE(current) + PyDict_GET_SIZE(behind);
     Sent sent = {0};
     if (pending_send_to(own, current, &sent) < 0) return Py_XDECREF(sent.shorts), -1;
-    for (int i = 0; i < CHANNELS; i++) ticks[i] += (long long)sent.ticks[i] * members;
-    *total += sent.bytes;
+    for (int i = 0; i < CHANNELS; i++) totals->ticks[i] += (long long)sent.ticks[i] * members;
+    totals->bytes += sent.bytes;
     if (sent.shorts == NULL && !PyDict_GET_SIZE(behind)) return pending_empty(own), 0;
     PyObject *entry = Py_BuildValue("ON", cohort, sent.shorts ? sent.shorts : PyTuple_New(0));
     int failed = entry ? PyList_Append(left, entry) : -1;
@@ -222,18 +229,18 @@ static int send_one(PyObject *cohort, long long *ticks, Py_ssize_t *total, PyObj
     return failed;
 }
 
-PyObject *send_cohorts(PyObject *owed) {
-    long long ticks[CHANNELS] = {0};
-    Py_ssize_t total = 0;
+PyObject *send_cohorts(PyObject *owed, Totals *totals) {
     PyObject *left = PyList_New(0);
     for (Py_ssize_t i = 0; left && i < PyList_GET_SIZE(owed); i++)
-        if (send_one(PyList_GET_ITEM(owed, i), ticks, &total, left) < 0) Py_CLEAR(left);
-    return left ? Py_BuildValue("(LLLL)nN", ticks[QUOTES], ticks[TRADES], ticks[BARS], ticks[STATUS], total, left) : NULL;
+        if (send_one(PyList_GET_ITEM(owed, i), totals, left) < 0) Py_CLEAR(left);
+    return left;
 }
 
 static PyObject *send_out(PyObject *module, PyObject *owed) {
     if (!PyList_Check(owed)) return PyErr_SetString(PyExc_TypeError, "cohorts must be a list"), NULL;
-    return send_cohorts(owed);
+    Totals all = {0};
+    PyObject *left = send_cohorts(owed, &all);
+    return left ? Py_BuildValue("(LLLL)nN", all.ticks[QUOTES], all.ticks[TRADES], all.ticks[BARS], all.ticks[STATUS], all.bytes, left) : NULL;
 }
 
 static PyMethodDef functions[] = {
@@ -250,7 +257,7 @@ static PyMethodDef functions[] = {
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_path", .m_size = -1, .m_methods = functions};
 
 PyMODINIT_FUNC PyInit__path(void) {
-    PyTypeObject *types[] = {&PendingType, &RowsType, &LogType, &HeldType, &SumsType};
+    PyTypeObject *types[] = {&PendingType, &RowsType, &DirectType, &LogType, &HeldType, &SumsType};
     PyObject *made = PyModule_Create(&module);
     for (size_t i = 0; made && i < sizeof types / sizeof *types; i++)
         if (PyModule_AddType(made, types[i]) < 0) Py_CLEAR(made);

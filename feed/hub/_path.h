@@ -22,6 +22,14 @@ typedef struct {
 /* Whether an object is of the type whose slots a layout holds; the first one asked about says which. */
 int is_of(Layout *layout, PyObject *object, const char **names);
 
+/* Give a name as attributes are looked up by; `kept` is where it stays. */
+static inline PyObject *name_of(PyObject **kept, const char *text) { return *kept ? *kept : (*kept = PyUnicode_InternFromString(text)); }
+
+#define NAME(text) ({ static PyObject *kept; name_of(&kept, text); })
+
+/* Give a whole number that is an attribute, or what a function gives where there is no name. */
+int number_of(PyObject *object, PyObject *name, long long *number);
+
 /* The log (_log.c) */
 
 typedef struct Log Log;
@@ -154,10 +162,15 @@ int fan_out_written(PyObject *stream, size_t size, PyObject *begun);
 /* Tell the stream and the seq of each payload (_heads.c). */
 PyObject *heads_of(PyObject *module, PyObject *args);
 
-/* Send cohorts (a list) what is pending; give what feed.hub.path.send_out does. */
-PyObject *send_cohorts(PyObject *owed);
+typedef struct { /* of some sends: the ticks that were handed over, and the bytes that sockets took */
+    long long ticks[CHANNELS];
+    Py_ssize_t bytes;
+} Totals;
 
-extern PyTypeObject RowsType;
+/* Send cohorts (a list) what is pending; give those that still hold it, as feed.hub.path.send_out does. */
+PyObject *send_cohorts(PyObject *owed, Totals *totals);
+
+extern PyTypeObject RowsType, DirectType;
 
 #pragma GCC visibility pop
 #endif

@@ -4,7 +4,6 @@
 #include "_rows.h"
 #include "_writing.h"
 #include <structmember.h>
-#include <time.h>
 
 enum { ROOM = 1024, AHEAD = 4, FAR_AHEAD = 12 };
 
@@ -123,11 +122,20 @@ static int pass_on_one(Rows *own, Writer *to, Row *row, PyObject *begun, Py_ssiz
     return failed < 0 ? -1 : send_row(to, row, begun, heard);
 }
 
-/* Pass rows on, and give the cohorts that owed nothing before. */
-static PyObject *pass_all_on(Rows *own, PyObject *args, Py_ssize_t *heard) {
-    Py_ssize_t start, stop;
-    long long ts_out;
-    if (!PyArg_ParseTuple(args, "nnL", &start, &stop, &ts_out)) return NULL;
+int rows_hold(Rows *own, Py_ssize_t start, Py_ssize_t stop) {
+    if (start < 0 || start >= stop || stop > length(&own->ts_event)) return PyErr_SetString(PyExc_IndexError, "the block has no such rows"), -1;
+    if (own->bars == Py_None) return 1;
+    long long first = int_at(&own->ts_event, start), newest = int_at(&own->ts_event, stop - 1), end, now, rewind;
+    if (number_of(own->bars, NAME("_second_end_ns"), &end) < 0 || number_of(own->bars, NAME("_rewind_ns"), &rewind) < 0) return -1;
+    if (number_of(own->bars, NAME("_now_ns"), &now) < 0) return -1;
+    if (first >= end || newest >= end || first < now - rewind) return 0;
+    PyObject *late = PyLong_FromLongLong(newest);
+    int failed = late ? PyObject_SetAttr(own->bars, NAME("_now_ns"), late) : -1;
+    Py_XDECREF(late);
+    return failed ? -1 : 1;
+}
+
+PyObject *rows_pass_on(Rows *own, Py_ssize_t start, Py_ssize_t stop, long long ts_out, Py_ssize_t *heard) {
     if (start < 0 || stop > length(&own->ts_event)) return PyErr_SetString(PyExc_IndexError, "the block has no such rows"), NULL;
     PyObject *begun = PyList_New(0);
     Writer writer = {.encode = own->encode};
@@ -144,26 +152,19 @@ static PyObject *pass_all_on(Rows *own, PyObject *args, Py_ssize_t *heard) {
     return begun;
 }
 
-static PyObject *rows_pass_on(Rows *own, PyObject *args) {
-    Py_ssize_t heard = 0;
-    PyObject *begun = pass_all_on(own, args, &heard);
+static PyObject *pass_on(Rows *own, PyObject *args) {
+    Py_ssize_t start, stop, heard = 0;
+    long long ts_out;
+    if (!PyArg_ParseTuple(args, "nnL", &start, &stop, &ts_out)) return NULL;
+    PyObject *begun = rows_pass_on(own, start, stop, ts_out, &heard);
     return begun ? Py_BuildValue("Nn", begun, heard) : NULL;
 }
 
-static double now_s(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec + now.tv_nsec * 1e-9;
-}
-
-static PyObject *rows_send(Rows *own, PyObject *args) {
-    Py_ssize_t heard = 0;
-    double begun_s = now_s();
-    PyObject *begun = pass_all_on(own, args, &heard);
-    double passed_s = now_s();
-    PyObject *sent = begun ? send_cohorts(begun) : NULL;
-    Py_XDECREF(begun);
-    return sent ? Py_BuildValue("nNdd", heard, sent, passed_s - begun_s, now_s() - passed_s) : NULL;
+static PyObject *holds(Rows *own, PyObject *args) {
+    Py_ssize_t start, stop;
+    if (!PyArg_ParseTuple(args, "nn", &start, &stop)) return NULL;
+    int told = rows_hold(own, start, stop);
+    return told < 0 ? NULL : PyBool_FromLong(told);
 }
 
 /* The type */
@@ -267,8 +268,8 @@ static void rows_dealloc(Rows *own) {
 }
 
 static PyMethodDef rows_methods[] = {
-    {"pass_on", (PyCFunction)rows_pass_on, METH_VARARGS, "Number, count, keep and owe rows start..stop; give the cohorts that owed nothing before, and how many are heard."},
-    {"send", (PyCFunction)rows_send, METH_VARARGS, "Pass rows on and send the cohorts what is pending; give how many are heard, what send_out gives, and what each step took."},
+    {"pass_on", (PyCFunction)pass_on, METH_VARARGS, "Number, count, keep and owe rows start..stop; give the cohorts that owed nothing before, and how many are heard."},
+    {"holds", (PyCFunction)holds, METH_VARARGS, "Tell whether rows start..stop close no bar."},
     {NULL},
 };
 

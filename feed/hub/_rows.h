@@ -49,6 +49,12 @@ typedef struct { /* one row on its way */
 
 #define SYMBOL_OF(row) PyList_GET_ITEM((row)->part->symbols, code_at(&(row)->part->codes, (row)->at))
 
+/* Tell whether rows start..stop close no bar; whoever asks passes them on (_rows.c). */
+int rows_hold(Rows *own, Py_ssize_t start, Py_ssize_t stop);
+
+/* Pass rows on; give the cohorts that owed nothing before. */
+PyObject *rows_pass_on(Rows *own, Py_ssize_t start, Py_ssize_t stop, long long ts_out, Py_ssize_t *heard);
+
 /* Count a row in bars and statistics (_counting.c). */
 int count_trade(Rows *own, Row *row);
 int count_quote(Rows *own, Row *row);

@@ -98,21 +98,6 @@ class Hub:
         metrics.ticks_in += stop - start
         metrics.fan_out.observe(perf_counter() - begun_s)
 
-    def send_rows(self, rows: Rows, start: int, stop: int, ts_out: int) -> None:
-        """Take rows likewise, while nothing is owed to anybody, and send them."""
-        heard, (ticks, size, left), passed_s, sent_s = rows.send(start, stop, ts_out)
-        metrics = self.metrics
-        metrics.ticks_in += stop - start
-        metrics.encodings += heard
-        metrics.bytes_out += size
-        metrics.ticks_out["quotes"] += ticks[0]
-        metrics.ticks_out["trades"] += ticks[1]
-        metrics.fan_out.observe(passed_s)
-        metrics.flush.observe(sent_s)
-        self.strained = bool(left)
-        if left:
-            self._keep(left)
-
     def restart(self, gone: Container[str] | SymbolSet) -> None:
         """Begin a new numbering; what is pending goes out before.
 
@@ -172,8 +157,9 @@ class Hub:
         self.metrics.bytes_out += size
         self.strained = bool(left)
         if left:
-            self._keep(left)
+            self.leave(left)
 
-    def _keep(self, left: list[Left]) -> None:
+    def leave(self, left: list[Left]) -> None:
+        """Let cohorts hold what is pending for those that took less of it, or are behind."""
         for cohort, short in left:
             cohort.keep(self.index.ticked, short)

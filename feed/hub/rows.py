@@ -7,7 +7,6 @@ compiled.
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import Any, Final, Protocol
 
 from feed.hub import path
@@ -17,6 +16,7 @@ from feed.hub.index import Index
 from feed.hub.last_values import LastValues
 from feed.protocol.codec import encode, encode_ticks, pack_tick
 from feed.tape.block import VALUE_COLUMNS, Part, TickBlock
+from feed.tape.slices import instants
 from feed.ticks import Quote, Trade
 
 _CHANNELS: Final[dict[type, int]] = {Quote: 0, Trade: 1}
@@ -35,15 +35,8 @@ class Rows(Protocol):
             The cohorts that were owed nothing before, and how many of the rows somebody hears.
         """
 
-    def send(self, start: int, stop: int, ts_out: int) -> tuple[int, path.Sent, float, float]:
-        """Pass rows on, while nothing is owed to anybody, and send what they are.
-
-        In one call, as it is made for every burst of a source.
-
-        Returns:
-            How many of the rows somebody hears, what `path.send_out` gives, and the seconds that
-            passing them on and sending them took.
-        """
+    def holds(self, start: int, stop: int) -> bool:
+        """Tell whether rows start..stop close no bar; whoever asks passes them on."""
 
 
 class RowsInPython:
@@ -57,6 +50,7 @@ class RowsInPython:
         self, block: TickBlock, index: Index, last_values: LastValues, bars: BarBuilder | None
     ) -> None:
         self._block = block
+        self._times = instants(block.ts_event)
         self._index = index
         self._last_values = last_values
         self._bars = bars
@@ -70,12 +64,9 @@ class RowsInPython:
         self._last_values.count_all(events)
         return path.fan_out(encode_ticks(wanted), heard), len(wanted)
 
-    def send(self, start: int, stop: int, ts_out: int) -> tuple[int, path.Sent, float, float]:
-        begun_s = perf_counter()
-        begun, heard = self.pass_on(start, stop, ts_out)
-        passed_s = perf_counter()
-        sent = path.send_out(begun)
-        return heard, sent, passed_s - begun_s, perf_counter() - passed_s
+    def holds(self, start: int, stop: int) -> bool:
+        times, bars = self._times, self._bars
+        return bars is None or bars.holds(times[start], times[stop - 1])
 
 
 def rows_of(

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from feed.sessions.session import Session
 
 NS: Final = 1_000_000_000
-NEVER_NS: Final = 2**63
+NEVER_NS: Final = 2**63 - 1
+"""The last time that fits 64 bits; later ones count as this."""
 
 
 class Expiries:
@@ -52,4 +53,4 @@ class Expiries:
     def _find_next(self) -> None:
         while self._seconds and self._seconds[0] not in self._sessions:
             heapq.heappop(self._seconds)
-        self.next_ns = self._seconds[0] * NS if self._seconds else NEVER_NS
+        self.next_ns = min(self._seconds[0] * NS, NEVER_NS) if self._seconds else NEVER_NS

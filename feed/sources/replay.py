@@ -59,9 +59,9 @@ class Replay:
         self._tape = tape
         self._loop = loop
         self._clock = clock or SystemClock()
-        alarm = Alarm()
-        self._repeat = repeat or alarm.repeat
-        self.controls.on_change(alarm.ring)
+        self._alarm = Alarm()
+        self._repeat = repeat or self._alarm.repeat
+        self.controls.on_change(self._heed)
         self._state: SourceState = "live"
         self._pacer: Pacer | None = None
 
@@ -107,6 +107,11 @@ class Replay:
             if self._state == "live":
                 self._state = "ended"
             controls.end()
+
+    def _heed(self) -> None:
+        if self._pacer is not None:
+            self._pacer.heed()
+        self._alarm.ring()
 
     async def _play(self, pacer: Pacer, target_ns: int | None) -> None:
         """Play one pass, from a time on if one is given; ends early when another is wanted."""

@@ -118,9 +118,9 @@ class Simulate:
         self._seed = _checked_seed(seed)
         self._start_ns = start_ns
         self._clock = clock or SystemClock()
-        alarm = Alarm()
-        self._repeat = repeat or alarm.repeat
-        self.controls.on_change(alarm.ring)
+        self._alarm = Alarm()
+        self._repeat = repeat or self._alarm.repeat
+        self.controls.on_change(self._heed)
         self._state: SourceState = "live"
         self._pacer: Pacer | None = None
 
@@ -145,6 +145,11 @@ class Simulate:
             await self._play(self._pacer)
         finally:
             self._state = "ended"
+
+    def _heed(self) -> None:
+        if self._pacer is not None:
+            self._pacer.heed()
+        self._alarm.ring()
 
     async def _play(self, pacer: Pacer) -> None:
         seed, start_ns = self._beginning()

@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 from feed.hub import sums
 from feed.hub.bars import SECOND_NS
 from feed.hub.cohort import Member, Segment
+from feed.hub.direct import PIECE_TICKS
 from feed.hub.hub import Hub
-from feed.hub.intake import PIECE_TICKS, Intake
+from feed.hub.intake import Intake
 from feed.hub.pending import Target
 from feed.hub.rows import Rows
 from feed.hub.steps import Pace, finish
+from feed.hub.stream import Stream
 from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.hub.tickerplant import Tickerplant
+from feed.sessions.expiry import Expiries
 from feed.tape.block import TickBlock, block_of
 from feed.tape.slices import Slices
 from feed.ticks import Bar, Status, Tick, Trade
@@ -28,17 +31,22 @@ from tests.hub.blocks import Row, block
 
 
 class Counted(Hub):
-    """Counts what came as rows, what of it was sent at once, and how often there was a flush."""
+    """Counts what came as rows and as ticks, and how often there was a flush."""
 
-    rows = sent = flushes = 0
+    rows = ticks = flushes = 0
+
+    def receive(self, ticks: list[Tick], streams: list[Stream]) -> None:
+        self.ticks += len(ticks)
+        super().receive(ticks, streams)
 
     def receive_rows(self, rows: Rows, start: int, stop: int, ts_out: int) -> None:
         self.rows += stop - start
         super().receive_rows(rows, start, stop, ts_out)
 
-    def send_rows(self, rows: Rows, start: int, stop: int, ts_out: int) -> None:
-        self.sent += stop - start
-        super().send_rows(rows, start, stop, ts_out)
+    @property
+    def sent(self) -> int:
+        """How many came the direct way."""
+        return self.metrics.ticks_in - self.rows - self.ticks
 
     def flush(self) -> None:
         self.flushes += 1
@@ -53,9 +61,21 @@ class World:
         self.hub = Counted(self.scheduled.append)
         self.clock = FakeClock()
         self.plant = Tickerplant(self.hub.index, self.hub.receive, self.clock)
+        self.ends = Expiries()
+        self.expired: list[int] = []
         self.intake = Intake(
-            self.plant, self.hub, self.clock.now_ns, as_rows=rows, brings_bars=brings_bars
+            self.plant,
+            self.hub,
+            self.clock.now_ns,
+            self,
+            as_rows=rows,
+            brings_bars=brings_bars,
         )
+
+    def expire(self, now_ns: int) -> None:
+        if now_ns >= self.ends.next_ns:
+            self.ends.take(now_ns)
+            self.expired.append(now_ns)
 
     def log(self) -> dict[tuple[str, str], list[Tick]]:
         journal = self.hub.journal
@@ -262,6 +282,23 @@ def test_a_send_is_counted_as_a_flush_is() -> None:
     assert sent.bytes_out > 0
     for own in (sent, flushed):
         assert (sum(own.fan_out.counts), sum(own.flush.counts)) == (3, 3)
+
+
+def test_whoever_has_expired_is_ended_before_rows_go_out() -> None:
+    world, slices = World(), Slices(trades(0.1, 0.2, 0.3, 0.4, 0.5))
+    for stop in (1, 2):
+        world.intake.send(slices.take(stop))
+    assert world.hub.sent == 1
+    second = world.clock.now_ns() // SECOND_NS + 1
+    world.ends.add(second, cast(Any, "session"))
+    world.intake.send(slices.take(3))
+    assert (world.hub.sent, world.expired) == (2, [])
+    world.clock.wall_ns += SECOND_NS
+    world.intake.send(slices.take(4))
+    assert (world.hub.sent, world.expired) == (2, [world.clock.now_ns()])
+    world.intake.send(slices.take(5))
+    assert world.hub.sent == 3
+    assert len(world.log()["trades", "A"]) == 3
 
 
 def test_each_block_brings_rows_of_its_own() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from feed.errors import SettingError
 from feed.sources.base import BURST_TICKS
-from feed.sources.pace import MIN_WAIT_S, Pacer
+from feed.sources.pace import Pacer
+from feed.sources.schedule import MIN_WAIT_S
 from feed.tape.block import TickBlock, block_of
 from feed.tape.slices import Slice
 from feed.ticks import Tick, Trade
