@@ -30,7 +30,7 @@ from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.hub.tickerplant import Tickerplant
 from feed.sessions.expiry import NEVER_NS
 from feed.tape.block import TickBlock, block_of
-from feed.tape.slices import Slices
+from feed.tape.slices import Slice, Slices
 from feed.ticks import Quote, Tick
 
 COHORTS = 8
@@ -100,11 +100,12 @@ def fan_out(*, batched: bool, cohorts: int = COHORTS, rows: bool = False) -> Cos
     bursts = iter([_burst(names, number) for number in range(BURSTS + 1)])
     slices = Slices(_block(names))
     intake = Intake(plant, hub, time_ns, Everybody(), as_rows=True, brings_bars=True)
-    stops = count(TICKS, TICKS)
+    starts = count(0, TICKS)
 
     def turn() -> None:
         if rows:
-            intake.send(slices.take(next(stops)))
+            start = next(starts)
+            intake.send(Slice(slices, start, start + TICKS))
         else:
             plant.publish(next(bursts))
             hub.flush()
@@ -123,12 +124,13 @@ def small_burst() -> Cost:
     hub, names = _hub(COHORTS, batched=False)
     plant = Tickerplant(hub.index, hub.receive, SystemClock())
     intake = Intake(plant, hub, time_ns, Everybody(), as_rows=True, brings_bars=False)
-    cut = Slices(_block(names))
-    intake.send(cut.take(FEW_TICKS))
+    slices = Slices(_block(names))
+    parts = [Slice(slices, at * FEW_TICKS, (at + 1) * FEW_TICKS) for at in range(BURSTS + 1)]
+    intake.send(parts[0])
 
     def turns() -> None:
-        for number in range(2, BURSTS + 2):
-            intake.send(cut.take(number * FEW_TICKS))
+        for part in parts[1:]:
+            intake.send(part)
 
     python_calls, c_calls = count_calls(turns)
     return Cost(python_calls / BURSTS, c_calls / BURSTS)

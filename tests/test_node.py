@@ -17,9 +17,9 @@ from feed.node import Node, _first_of, declared, sources_of
 from feed.settings import Settings
 from feed.sources.base import Publish
 from feed.tape.block import TickBlock, block_of
-from feed.tape.slices import Slices
 from feed.ticks import Bar, Trade
 from tests.server.local import eventually
+from tests.tape.taking import Taking
 
 TAPE = "ts_event,symbol,price,size\n" + "".join(
     f"{1_700_000_000_000_000_000 + at * 400_000_000},AAA,{10 + at},1\n" for at in range(5)
@@ -59,7 +59,7 @@ class FakeSource:
 
     async def run(self, publish: Publish) -> None:
         if self.block is not None:
-            publish(Slices(self.block).take(len(self.block)))
+            publish(Taking(self.block).take(len(self.block)))
         if self.fails is not None:
             raise self.fails
 

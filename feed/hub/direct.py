@@ -88,10 +88,9 @@ class Direct:
         return hub.strained
 
 
+IN_PYTHON: Final = Direct
+
 if not TYPE_CHECKING and path.IN_C:
     from feed.hub import _path
 
     Direct = _path.Direct
-
-IN_C: Final[bool] = path.IN_C
-"""Whether what is used is compiled."""

@@ -11,6 +11,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from feed.sources.base import BURST_TICKS, Publish
@@ -83,13 +84,13 @@ class Schedule:
         return stop
 
 
+IN_PYTHON: Final = Schedule
+
 if not TYPE_CHECKING and not os.environ.get("FEED_PURE_PYTHON"):
     with suppress(ImportError):
-        from functools import partial
-
         from feed.sources import _schedule
 
         Schedule = partial(_schedule.Schedule, Slice, BURST_TICKS, MIN_WAIT_S)
 
-IN_C: Final[bool] = not isinstance(Schedule, type)
+IN_C: Final[bool] = Schedule is not IN_PYTHON
 """Whether what is used is compiled."""

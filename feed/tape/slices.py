@@ -47,7 +47,7 @@ class Slice(Struct, gc=False):
 
 
 class Slices:
-    """Cuts a block into slices, one after the other.
+    """What slices of one block are cut from, one after the other.
 
     Attributes:
         block: what is cut.
@@ -57,14 +57,8 @@ class Slices:
     def __init__(self, block: TickBlock) -> None:
         self.block = block
         self.ts_event = instants(block.ts_event)
-        self._row = 0
         self._built: list[Tick] = []
         self._first = 0
-
-    def take(self, stop: int) -> Slice:
-        """Give the rows from where the last slice ended to `stop`."""
-        start, self._row = self._row, stop
-        return Slice(self, start, stop)
 
     def build(self, start: int, stop: int) -> list[Tick]:
         """Build ticks some way ahead: row by row that takes fifty times as long."""

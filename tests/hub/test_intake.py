@@ -24,10 +24,10 @@ from feed.hub.subscriptions import Subscription, Subscriptions, Terms
 from feed.hub.tickerplant import Tickerplant
 from feed.sessions.expiry import Expiries
 from feed.tape.block import TickBlock, block_of
-from feed.tape.slices import Slices
 from feed.ticks import Bar, Status, Tick, Trade
 from tests.fakes import FakeClock, FakeTransport, messages
 from tests.hub.blocks import Row, block
+from tests.tape.taking import Taking
 
 
 class Counted(Hub):
@@ -106,7 +106,7 @@ def test_the_log_is_the_same_whether_ticks_come_as_rows_or_as_ticks(size: int) -
     block = trades(*(i * 0.21 for i in range(40)), *(60 + i * 0.4 for i in range(20)))
     worlds = [World(rows=own) for own in (True, False)]
     for world in worlds:
-        slices = Slices(block)
+        slices = Taking(block)
         for stop in bursts(block, size):
             world.intake.publish(slices.take(stop))
     as_rows, as_ticks = worlds
@@ -118,7 +118,7 @@ def test_the_log_is_the_same_whether_ticks_come_as_rows_or_as_ticks(size: int) -
 
 
 def test_a_burst_that_closes_no_bar_comes_as_rows_and_one_that_does_as_ticks() -> None:
-    world, slices = World(), Slices(trades(0.1, 0.2, 0.3, 1.1, 1.2))
+    world, slices = World(), Taking(trades(0.1, 0.2, 0.3, 1.1, 1.2))
     world.intake.publish(slices.take(1))  # the first one opens the second
     world.intake.publish(slices.take(3))
     assert world.hub.rows == 2
@@ -132,7 +132,7 @@ def test_a_burst_that_closes_no_bar_comes_as_rows_and_one_that_does_as_ticks() -
 
 def test_a_source_with_bars_of_its_own_gets_none() -> None:
     world, block = World(brings_bars=True), trades(0.1, 5.1, 70.1)
-    world.intake.publish(Slices(block).take(len(block)))
+    world.intake.publish(Taking(block).take(len(block)))
     assert world.hub.rows == 3
     assert {channel for channel, _ in world.log()} == {"trades"}
 
@@ -143,7 +143,7 @@ def test_what_is_neither_quote_nor_trade_comes_as_ticks() -> None:
     block = block_of(
         Status, np.zeros(1, np.int64), ["A"], np.zeros(1, np.int64), {"status": halted}
     )
-    world.intake.publish(Slices(block).take(1))
+    world.intake.publish(Taking(block).take(1))
     assert world.hub.rows == 0
     assert list(world.log()) == [("status", "A")]
 
@@ -174,7 +174,7 @@ def test_what_is_sent_at_once_is_what_a_flush_after_it_sends(size: int) -> None:
     worlds = World(), World(), World(rows=False)
     listeners = [Listener(world.hub) for world in worlds]
     for world, at_once in zip(worlds, (True, False, True), strict=True):
-        slices = Slices(block)
+        slices = Taking(block)
         for stop in bursts(block, size):
             if at_once:
                 world.intake.send(slices.take(stop))
@@ -216,7 +216,7 @@ def test_whoever_takes_less_of_a_send_is_kept_the_rest_as_of_a_flush(
     worlds = World(), World()
     first, second = (Short(world.hub, room) for world in worlds)
     for world in worlds:
-        slices = Slices(trades(0.1, 0.2, 0.3, 0.4, 0.5))
+        slices = Taking(trades(0.1, 0.2, 0.3, 0.4, 0.5))
         for stop in (1, 3, 5):
             if world is worlds[0]:
                 world.intake.send(slices.take(stop))
@@ -233,7 +233,7 @@ def test_whoever_publishes_is_told_that_somebody_is_behind_for_as_long_as_one_is
     rows: bool,
 ) -> None:
     world = World(rows=rows)
-    listener, slices = Short(world.hub, 1 << 40), Slices(trades(0.1, 0.2, 0.3, 0.4, 0.5))
+    listener, slices = Short(world.hub, 1 << 40), Taking(trades(0.1, 0.2, 0.3, 0.4, 0.5))
     assert not world.intake.send(slices.take(1))
     listener.room = 10
     assert world.intake.send(slices.take(2))
@@ -267,7 +267,7 @@ def test_a_send_is_counted_as_a_flush_is() -> None:
         worlds = World(), World()
         for world in worlds:
             Socket(world.hub, ours)
-            slices = Slices(trades(0.1, 0.2, 0.3, 0.4))
+            slices = Taking(trades(0.1, 0.2, 0.3, 0.4))
             for stop in (1, 2, 4):
                 if world is worlds[0]:
                     world.intake.send(slices.take(stop))
@@ -285,7 +285,7 @@ def test_a_send_is_counted_as_a_flush_is() -> None:
 
 
 def test_whoever_has_expired_is_ended_before_rows_go_out() -> None:
-    world, slices = World(), Slices(trades(0.1, 0.2, 0.3, 0.4, 0.5))
+    world, slices = World(), Taking(trades(0.1, 0.2, 0.3, 0.4, 0.5))
     for stop in (1, 2):
         world.intake.send(slices.take(stop))
     assert world.hub.sent == 1
@@ -305,7 +305,7 @@ def test_each_block_brings_rows_of_its_own() -> None:
     world = World()
     listener = Listener(world.hub)
     for each in (trades(0.1, 0.2), trades(0.3, 0.4)):
-        slices = Slices(each)
+        slices = Taking(each)
         world.intake.send(slices.take(1))
         world.intake.send(slices.take(2))
     assert [own["price"] for own in listener.heard] == [1.1, 1.2, 1.3, 1.4]
@@ -314,7 +314,7 @@ def test_each_block_brings_rows_of_its_own() -> None:
 
 def test_what_somebody_else_published_before_goes_out_before() -> None:
     world = World()
-    listener, slices = Listener(world.hub), Slices(trades(0.1, 0.2, 0.3))
+    listener, slices = Listener(world.hub), Taking(trades(0.1, 0.2, 0.3))
     world.intake.send(slices.take(1))
     world.plant.publish([Trade("Z", 0, 5, 1.0, 1, 0)])
     world.intake.send(slices.take(3))
@@ -330,7 +330,7 @@ def test_whoever_is_owed_much_of_a_large_burst_is_relieved_between_its_pieces(
     world, seen = World(rows=rows), list[int]()
     monkeypatch.setattr(world.hub, "relieve", lambda: seen.append(world.hub.metrics.ticks_in))
     block = trades(*np.linspace(0.1, 0.9, 2 * PIECE_TICKS + 2))
-    slices = Slices(block)
+    slices = Taking(block)
     world.intake.send(slices.take(1))  # it opens the second
     (world.intake.send if at_once else world.intake.publish)(slices.take(len(block)))
     assert seen == [PIECE_TICKS + 1, 2 * PIECE_TICKS + 1]
@@ -338,7 +338,7 @@ def test_whoever_is_owed_much_of_a_large_burst_is_relieved_between_its_pieces(
 
 
 def test_after_a_restart_bars_that_were_open_are_gone() -> None:
-    world, slices = World(), Slices(trades(0.1, 0.2, 3.1, 3.2))
+    world, slices = World(), Taking(trades(0.1, 0.2, 3.1, 3.2))
     world.intake.publish(slices.take(2))
     world.intake.restart()
     world.intake.publish(slices.take(4))
@@ -387,7 +387,7 @@ def play(world: World, pieces: list[Any]) -> list[Any]:
     now_ns = 600 * SECOND_NS
     for moves, sizes, symbols, deed, size in pieces:
         made = placed(moves, now_ns)
-        slices = Slices(block(made, sizes, symbols))
+        slices = Taking(block(made, sizes, symbols))
         for stop in bursts(slices.block, size):
             world.intake.publish(slices.take(stop))
         do(world, deed)

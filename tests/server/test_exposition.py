@@ -74,9 +74,9 @@ def test_a_scrape_tells_how_the_sources_are() -> None:
 
 def test_buckets_of_a_histogram_add_up() -> None:
     found = scraped(busy())
-    buckets = [found["feed_flush_seconds_bucket", str(bound)] for bound in (*SECONDS, "+Inf")]
+    buckets = [found["feed_loop_lag_seconds_bucket", str(bound)] for bound in (*SECONDS, "+Inf")]
     assert buckets == [0] * SECONDS.index(0.0025) + [1] * (len(buckets) - SECONDS.index(0.0025))
-    assert (found["feed_flush_seconds_count", ""], found["feed_flush_seconds_sum", ""]) == (
+    assert (found["feed_loop_lag_seconds_count", ""], found["feed_loop_lag_seconds_sum", ""]) == (
         1,
         0.002,
     )

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.tape.block import TickBlock, block_of
-from feed.tape.slices import AHEAD_TICKS, Slices
+from feed.tape.slices import AHEAD_TICKS
 from feed.ticks import Tick, Trade
+from tests.tape.taking import Taking
 
 COUNT = AHEAD_TICKS + 100
 
@@ -22,7 +23,7 @@ def block() -> TickBlock:
 def test_slices_give_the_ticks_of_their_rows_whoever_asks_for_them(
     block: TickBlock, stops: list[tuple[int, bool]]
 ) -> None:
-    slices, whole, start = Slices(block), block.ticks(0, COUNT), 0
+    slices, whole, start = Taking(block), block.ticks(0, COUNT), 0
     for stop, asks in sorted(stops):
         part = slices.take(stop)
         assert (part.of.block, part.start, part.stop) == (block, start, stop)
@@ -42,7 +43,7 @@ def test_few_ticks_are_built_together_with_those_that_come_next(
         return build(self, start, stop)
 
     monkeypatch.setattr(TickBlock, "ticks", noted)
-    slices = Slices(block)
+    slices = Taking(block)
     for stop in range(1, COUNT + 1):
         assert [tick.ts_event for tick in slices.take(stop)] == [stop - 1]
     assert built == [(0, AHEAD_TICKS), (AHEAD_TICKS, COUNT)]
@@ -52,7 +53,7 @@ def test_few_ticks_are_built_together_with_those_that_come_next(
 def test_the_pieces_of_a_slice_are_the_slice(
     block: TickBlock, start: int, count: int, size: int
 ) -> None:
-    slices = Slices(block)
+    slices = Taking(block)
     slices.take(start)
     stop = min(start + count, COUNT)
     pieces = slices.take(stop).cut(size)
