@@ -58,7 +58,10 @@ static int play(Due *own) {
     own->rung = 0, own->due_s = INFINITY;
     int over = is_over(own);
     if (over) return over < 0 ? -1 : 0;
-    PyObject *wait = PyObject_CallNoArgs(own->play_due);
+    PyObject *player = Py_XNewRef(own->play_due); /* which may put another in its place */
+    if (player == NULL) return PyErr_SetString(PyExc_AttributeError, "play_due"), -1;
+    PyObject *wait = PyObject_CallNoArgs(player);
+    Py_DECREF(player);
     if (wait == Py_None) return Py_DECREF(wait), end(own, Py_None);
     double wait_s = wait ? PyFloat_AsDouble(wait) : -1.0;
     Py_XDECREF(wait);
@@ -71,16 +74,11 @@ static int play(Due *own) {
     return 0;
 }
 
-/* A player may do anything, so the alarm is held while it is called. */
 static int play_those_due(PyObject *alarms, double at_s) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(alarms); i++) {
         PyObject *alarm = PyTuple_GET_ITEM(alarms, i);
         if (!PyObject_TypeCheck(alarm, &DueType)) return PyErr_SetString(PyExc_TypeError, "it is no alarm"), -1;
-        if (((Due *)alarm)->due_s > at_s) continue;
-        Py_INCREF(alarm);
-        int failed = play((Due *)alarm);
-        Py_DECREF(alarm);
-        if (failed) return -1;
+        if (((Due *)alarm)->due_s <= at_s && play((Due *)alarm) < 0) return -1;
     }
     return 0;
 }
@@ -114,7 +112,8 @@ static int sockets_ready(int descriptor, double wait_s) {
     Py_BEGIN_ALLOW_THREADS;
     ready = poll(&own, 1, limit_ms);
     Py_END_ALLOW_THREADS;
-    if (ready < 0 && errno == EINTR) return PyErr_CheckSignals();
+    if (PyErr_CheckSignals() < 0) return -1; /* a player in C looks for none */
+    if (ready < 0 && errno == EINTR) return 0;
     return ready < 0 ? PyErr_SetFromErrno(PyExc_OSError), -1 : ready;
 }
 
@@ -137,6 +136,7 @@ static PyObject *wait_on(PyObject *module, PyObject *args) {
     Brought brought = {0};
     if (!PyArg_ParseTuple(args, "iO!OO", &descriptor, &PyTuple_Type, &alarms, &brought.loop, &timeout)) return NULL;
     double end_s = timeout == Py_None ? INFINITY : now_s() + PyFloat_AsDouble(timeout);
+    if (PyErr_Occurred()) return NULL;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(alarms); i++)
         if (!PyObject_TypeCheck(PyTuple_GET_ITEM(alarms, i), &DueType)) return PyErr_SetString(PyExc_TypeError, "it is no alarm"), NULL;
     brought.ready = PyObject_GetAttrString(brought.loop, "_ready");

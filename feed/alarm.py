@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import select
 from collections import deque
 from collections.abc import Callable, Sized
 from contextlib import AbstractContextManager, suppress
@@ -37,7 +38,7 @@ class Players(Protocol):
 
 
 class Due:
-    """What there is of an alarm between two calls.
+    """What there is of an alarm between two calls; what an end brings is its subclass's.
 
     Attributes:
         due_s: when the next call is due, on the clock of `play_due`; infinite for never.
@@ -85,12 +86,12 @@ def _play(alarm: Due) -> None:
 
 
 def wait(
-    select: Callable[[float], Sized], alarms: tuple[Due, ...], loop: Players, timeout: float | None
+    look: Callable[[float], Sized], alarms: tuple[Due, ...], loop: Players, timeout: float | None
 ) -> bool:
     """Wait, and play what comes due, until the loop has something else to do.
 
     Args:
-        select: waits for sockets, at most so many seconds, and gives those that are ready.
+        look: waits for sockets, at most so many seconds, and gives those that are ready.
         timeout: when the loop has something to do anyhow, in seconds from now; None for never.
 
     Returns:
@@ -100,7 +101,7 @@ def wait(
     end_s = math.inf if timeout is None else monotonic() + timeout
     while True:
         next_s = min(end_s, *(alarm.due_s for alarm in alarms))
-        ready = select(min(max(next_s - monotonic(), 0.0), FOREVER_S))
+        ready = look(min(max(next_s - monotonic(), 0.0), FOREVER_S))
         over = monotonic() >= end_s
         play_due(alarms)
         # Whatever a call has brought about is in one of the latter.
@@ -111,7 +112,8 @@ def wait(
 wait_on: Callable[[int, tuple[Due, ...], Players, float | None], bool] | None = None
 """Does likewise in C, with the descriptor of an epoll."""
 
-if not TYPE_CHECKING and not os.environ.get("FEED_PURE_PYTHON"):
+# All of it or nothing: on macOS the clock of one would go on while the machine sleeps.
+if not TYPE_CHECKING and hasattr(select, "epoll") and not os.environ.get("FEED_PURE_PYTHON"):
     with suppress(ImportError):
         from feed._alarm import Due, play_due, wait_on
 

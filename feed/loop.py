@@ -7,7 +7,6 @@ same moment, that turn takes as long as all of them together, and every tick wai
 from __future__ import annotations
 
 import asyncio
-import select
 import selectors
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
@@ -40,10 +39,7 @@ class Readiness(selectors.DefaultSelector):
         self._loop = loop
         self._kept: deque[Ready] = deque()
         self._wait: Callable[[tuple[Alarm, ...], Loop, float | None], bool]
-        if wait_on is not None and hasattr(select, "epoll"):
-            self._wait = partial(wait_on, self.fileno())
-        else:  # as on macOS
-            self._wait = partial(wait, super().select)
+        self._wait = partial(wait_on, self.fileno()) if wait_on else partial(wait, super().select)
 
     def select(self, timeout: float | None = None) -> list[Ready]:
         """Tell of sockets that are ready; none that was changed or given up meanwhile."""

@@ -218,6 +218,8 @@ class FeedUser(User):
             with gevent.Timeout(ANSWER_LIMIT_S, ConnectionFailed("there was no welcome")):
                 while self.account.conversation.welcome is None:
                     self._take(wire, self.account)
+        except Disconnected:  # so the server did
+            raise
         except BaseException:  # at the end of a run Locust ends its users wherever they are
             self._cut(wire)
             raise

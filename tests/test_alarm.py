@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import os
 import signal
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -187,6 +189,56 @@ def test_a_signal_is_heard_while_a_player_waits(raised: type[BaseException]) -> 
             run(Alarm().repeat(play))
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+def test_a_signal_is_heard_though_a_player_never_rests() -> None:
+    """One that is all in C looks for no signals itself."""
+
+    def handle(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(Alarm().repeat(cast(Any, partial(sum, ()))))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_player_may_put_another_in_its_place() -> None:
+    calls: list[str] = []
+    alarm = Alarm()
+
+    class First:
+        def __call__(self) -> float:
+            alarm.play_due = last
+            gc.collect()
+            calls.append(type(self).__name__)
+            return 0.0
+
+    def last() -> None:
+        calls.append("last")
+
+    run(alarm.repeat(First()))
+    assert calls == ["First", "last"]
+
+
+def test_who_asks_for_no_number_is_not_called_all_the_time() -> None:
+    calls: list[int] = []
+
+    def play() -> float:
+        calls.append(1)
+        return math.nan
+
+    async def main() -> None:
+        playing = asyncio.ensure_future(Alarm().repeat(play))
+        for _ in range(9):
+            await asyncio.sleep(0)
+        playing.cancel()
+
+    run(main())
+    assert calls == [1]
 
 
 def test_nothing_is_left_of_players_that_have_ended_or_were_cancelled() -> None:

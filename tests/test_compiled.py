@@ -9,7 +9,9 @@ from importlib import import_module
 
 import pytest
 
-each = pytest.mark.parametrize("module", ["feed.alarm", "feed.hub.path", "feed.sources.scan"])
+each = pytest.mark.parametrize(
+    "module", ["feed.alarm", "feed.sources.schedule", "feed.hub.path", "feed.sources.scan"]
+)
 
 
 @each

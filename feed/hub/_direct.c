@@ -62,7 +62,7 @@ static int may_go(Direct *own, PyObject *part, Burst *burst) {
     Py_ssize_t pending = owed ? PyObject_Size(owed) : -1;
     Py_XDECREF(owed);
     if (pending) return pending < 0 ? -1 : 0;
-    if (number_of(own->now_ns, NULL, &burst->ts_out) < 0 || number_of(own->ends, NAME("next_ns"), &next_ns) < 0) return -1;
+    if (number_from(own->now_ns, &burst->ts_out) < 0 || number_of(own->ends, NAME("next_ns"), &next_ns) < 0) return -1;
     return burst->ts_out >= next_ns ? 0 : rows_hold((Rows *)own->rows, start, stop);
 }
 
@@ -74,20 +74,23 @@ static int count_all(Direct *own, const Burst *burst, Py_ssize_t heard, const To
     return count_ticks(own->ticks_out, NAME("trades"), totals->ticks[TRADES]);
 }
 
-/* Leave to the hub who is behind, and give whether somebody is. */
+/* Leave to the hub who is behind, and give whether somebody still is. */
 static PyObject *leave_to_hub(Direct *own, PyObject *left) {
     PyObject *behind = PyList_GET_SIZE(left) ? Py_True : Py_False;
     if (PyObject_SetAttr(own->hub, NAME("strained"), behind) < 0) return NULL;
-    PyObject *done = behind == Py_True ? PyObject_CallMethodOneArg(own->hub, NAME("leave"), left) : Py_NewRef(Py_None);
+    if (behind == Py_False) return Py_NewRef(behind);
+    PyObject *done = PyObject_CallMethodOneArg(own->hub, NAME("leave"), left);
     Py_XDECREF(done);
-    return done ? Py_NewRef(behind) : NULL;
+    return done ? PyObject_GetAttr(own->hub, NAME("strained")) : NULL;
 }
 
 static PyObject *send_burst(Direct *own, const Burst *burst) {
     Totals totals = {0};
     Py_ssize_t heard = 0;
     double begun_s = now_s();
-    PyObject *begun = rows_pass_on((Rows *)own->rows, burst->start, burst->stop, burst->ts_out, &heard);
+    PyObject *rows = Py_NewRef(own->rows); /* the first tick of a stream calls others, who may open another block */
+    PyObject *begun = rows_pass_on((Rows *)rows, burst->start, burst->stop, burst->ts_out, &heard);
+    Py_DECREF(rows);
     double passed_s = now_s();
     PyObject *left = begun ? send_cohorts(begun, &totals) : NULL, *told = NULL;
     double sent_s = now_s();
@@ -116,23 +119,30 @@ static PyObject *direct_open(Direct *own, PyObject *args) {
     return Py_NewRef(Py_None);
 }
 
-static int direct_init(Direct *own, PyObject *args, PyObject *kwargs) {
-    PyObject *hub, *now_ns, *ends, *otherwise, *fan_out = NULL, *flush = NULL;
-    if (!PyArg_ParseTuple(args, "nOOOO", &own->most, &hub, &now_ns, &ends, &otherwise)) return -1;
-    Py_XSETREF(own->hub, Py_NewRef(hub));
-    Py_XSETREF(own->now_ns, Py_NewRef(now_ns));
-    Py_XSETREF(own->ends, Py_NewRef(ends));
-    Py_XSETREF(own->otherwise, Py_NewRef(otherwise));
-    Py_XSETREF(own->rows, Py_NewRef(Py_None));
-    Py_XSETREF(own->metrics, PyObject_GetAttrString(hub, "metrics"));
-    if (own->metrics == NULL) return -1;
-    Py_XSETREF(own->ticks_out, PyObject_GetAttrString(own->metrics, "ticks_out"));
-    if ((fan_out = PyObject_GetAttrString(own->metrics, "fan_out"))) Py_XSETREF(own->fan_out, PyObject_GetAttrString(fan_out, "observe"));
-    if ((flush = PyObject_GetAttrString(own->metrics, "flush"))) Py_XSETREF(own->flush, PyObject_GetAttrString(flush, "observe"));
-    Py_XDECREF(fan_out);
-    Py_XDECREF(flush);
-    if (PyErr_Occurred()) return -1;
-    return PyDict_Check(own->ticks_out) ? 0 : (PyErr_SetString(PyExc_TypeError, "ticks are counted in a dict"), -1);
+static PyObject *observer_of(PyObject *metrics, const char *name) {
+    PyObject *histogram = PyObject_GetAttrString(metrics, name), *found = histogram ? PyObject_GetAttrString(histogram, "observe") : NULL;
+    Py_XDECREF(histogram);
+    return found;
+}
+
+static int find_metrics(Direct *own) {
+    if ((own->metrics = PyObject_GetAttrString(own->hub, "metrics")) == NULL) return -1;
+    if ((own->ticks_out = PyObject_GetAttrString(own->metrics, "ticks_out")) == NULL) return -1;
+    if (!PyDict_Check(own->ticks_out)) return PyErr_SetString(PyExc_TypeError, "ticks are counted in a dict"), -1;
+    if ((own->fan_out = observer_of(own->metrics, "fan_out")) == NULL) return -1;
+    return (own->flush = observer_of(own->metrics, "flush")) ? 0 : -1;
+}
+
+static PyObject *direct_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    PyObject *hub, *now_ns, *ends, *otherwise;
+    Py_ssize_t most;
+    if (!PyArg_ParseTuple(args, "nOOOO", &most, &hub, &now_ns, &ends, &otherwise)) return NULL;
+    Direct *own = (Direct *)type->tp_alloc(type, 0);
+    if (own == NULL) return NULL;
+    own->most = most, own->hub = Py_NewRef(hub), own->now_ns = Py_NewRef(now_ns), own->ends = Py_NewRef(ends);
+    own->otherwise = Py_NewRef(otherwise), own->rows = Py_NewRef(Py_None), own->slices = Py_NewRef(Py_None);
+    if (find_metrics(own) < 0) Py_CLEAR(own);
+    return (PyObject *)own;
 }
 
 static int direct_traverse(Direct *own, visitproc visit, void *arg) {
@@ -163,8 +173,7 @@ PyTypeObject DirectType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "feed.hub._path.Direct",
     .tp_basicsize = sizeof(Direct),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .tp_new = PyType_GenericNew,
-    .tp_init = (initproc)direct_init,
+    .tp_new = direct_new,
     .tp_traverse = (traverseproc)direct_traverse,
     .tp_clear = (inquiry)direct_clear,
     .tp_dealloc = (destructor)direct_dealloc,

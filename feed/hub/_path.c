@@ -203,12 +203,14 @@ static PyObject *fan_out(PyObject *module, PyObject *args) {
     return begun;
 }
 
-int number_of(PyObject *object, PyObject *name, long long *number) {
-    PyObject *found = name ? PyObject_GetAttr(object, name) : PyObject_CallNoArgs(object);
+static int read_number(PyObject *found, long long *number) {
     *number = found ? PyLong_AsLongLong(found) : -1;
     Py_XDECREF(found);
     return *number == -1 && PyErr_Occurred() ? -1 : 0;
 }
+
+int number_of(PyObject *object, PyObject *name, long long *number) { return read_number(PyObject_GetAttr(object, name), number); }
+int number_from(PyObject *function, long long *number) { return read_number(PyObject_CallNoArgs(function), number); }
 
 /* Send one cohort what is pending; `left` gets it where somebody is behind or took less. */
 static int send_one(PyObject *cohort, Totals *totals, PyObject *left) {

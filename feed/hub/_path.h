@@ -27,8 +27,9 @@ static inline PyObject *name_of(PyObject **kept, const char *text) { return *kep
 
 #define NAME(text) ({ static PyObject *kept; name_of(&kept, text); })
 
-/* Give a whole number that is an attribute, or what a function gives where there is no name. */
+/* Give a whole number: an attribute, or what a function gives. */
 int number_of(PyObject *object, PyObject *name, long long *number);
+int number_from(PyObject *function, long long *number);
 
 /* The log (_log.c) */
 

@@ -33,6 +33,7 @@ class BarBuilder:
     """
 
     def __init__(self, *, rewind_ns: int = REWIND_NS) -> None:
+        # `_rows.c` reads the next three, and does what `holds` does.
         self._rewind_ns = rewind_ns
         self._now_ns = 0
         self._second_end_ns = 0

@@ -19,6 +19,9 @@ from feed.tape.slices import Slices, instants
 
 NS_PER_S = 1_000_000_000
 
+LAST_NS = 2**63 - 1
+"""No tick has a later time, so this one is as good as any after it."""
+
 Repeat = Callable[[PlayDue], Awaitable[None]]
 """Calls a player again and again, as `Alarm.repeat` does."""
 
@@ -80,7 +83,7 @@ class Pacer:
 
     def heed(self) -> None:
         """Look at the controls before the next burst: one of them has changed."""
-        self._schedule.heed = True
+        self._schedule.must_heed = True
 
     def restart(self, *, ticks: int | None = None) -> None:
         """Let the next tick played be due at once, as on another pass of a loop.
@@ -106,7 +109,7 @@ class Pacer:
         self._ts_event = self.position.ts_event
         self._slices, self._times = Slices(block), instants(block.times)
         self._schedule.open(self._slices)
-        self._schedule.heed = True
+        self._schedule.must_heed = True
         await self._repeat(self._schedule.play_due)
 
     def _play_otherwise(self) -> float | None:
@@ -122,7 +125,7 @@ class Pacer:
             self._anchor = self._clock.monotonic_s(), self._times[schedule.row]
         schedule.started_s, schedule.first_ns = self._anchor
         schedule.ns_per_s = _ns_per_s(self._speed)
-        schedule.heed = False
+        schedule.must_heed = False
         return schedule.play_due()
 
     def _play_unpaced(self) -> float:
@@ -155,7 +158,7 @@ class Pacer:
     def _tape_ns(self, anchor: tuple[float, int], now_s: float) -> int:
         started_s, first_ns = anchor
         passed_s = 0.0 if self._held else now_s - started_s
-        return first_ns + int(passed_s * _ns_per_s(self._speed))
+        return min(first_ns + int(passed_s * _ns_per_s(self._speed)), LAST_NS)
 
 
 def _ns_per_s(speed: float) -> float:

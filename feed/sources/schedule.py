@@ -27,10 +27,10 @@ class Schedule:
     Args:
         publish: takes bursts.
         monotonic_s: the clock.
-        otherwise: plays instead while `heed` is set, and once all rows are published.
+        otherwise: plays instead while `must_heed` is set, and once all rows are published.
 
     Attributes:
-        heed: whether there is something to heed, so that rows are not just due at their times.
+        must_heed: whether there is something to heed, so that rows are not just due at their times.
         row: the next one.
         ticks: how many were published, of all blocks.
         lag_s: how late the newest burst was.
@@ -47,7 +47,7 @@ class Schedule:
         self._monotonic_s = monotonic_s
         self._otherwise = otherwise
         self.started_s, self.first_ns, self.ns_per_s = 0.0, 0, 1.0
-        self.heed, self.strained, self.lag_s = True, False, 0.0
+        self.must_heed, self.strained, self.lag_s = True, False, 0.0
         self.row = self.ticks = 0
         self._slices: Slices
         self._times: memoryview[int] = memoryview(b"")
@@ -58,14 +58,14 @@ class Schedule:
 
     def play_due(self) -> float | None:
         """Publish what is due; gives how long to wait before the next call."""
-        if self.heed or self.row == len(self._times):
+        if self.must_heed or self.row == len(self._times):
             return self._otherwise()
         times, row, ns_per_s = self._times, self.row, self.ns_per_s
         now_s = self._monotonic_s()
         tape_ns = self.first_ns + int((now_s - self.started_s) * ns_per_s)
         due = bisect_right(times, tape_ns, row)
         if due > row:
-            self.lag_s = (tape_ns - times[row]) / ns_per_s
+            self.lag_s = max(now_s - self.started_s - (times[row] - self.first_ns) / ns_per_s, 0.0)
             row = self.publish_until(due)
             if row < due or row == len(times):
                 return 0.0

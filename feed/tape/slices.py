@@ -47,7 +47,7 @@ class Slice(Struct, gc=False):
 
 
 class Slices:
-    """What slices of one block are cut from, one after the other.
+    """What the slices of one block are of, with the ticks that were built for some of them.
 
     Attributes:
         block: what is cut.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from feed.hub import path
 from feed.hub.bars import SECOND_NS, BarBuilder
+from feed.hub.cohort import Member, Segment
 from feed.hub.direct import IN_PYTHON, Direct
 from feed.hub.hub import Hub
 from feed.hub.rows import rows_of
@@ -19,6 +20,7 @@ from feed.sessions.expiry import Expiries
 from feed.tape.block import TickBlock, block_of
 from feed.tape.slices import Slice, Slices
 from feed.ticks import Trade
+from tests.hub.test_intake import Listener
 
 Kind = Callable[..., Direct]
 both = pytest.mark.parametrize("kind", [IN_PYTHON] + ([Direct] if path.IN_C else []))
@@ -105,6 +107,36 @@ def test_what_others_raise_comes_through(kind: Kind) -> None:
     odd: Any = "no slice"
     with pytest.raises(AttributeError):
         own.send(odd)
+
+
+class Short(Listener):
+    """Takes three bytes, and may leave and have all else flushed when it falls behind."""
+
+    def __init__(self, hub: Hub, *, leaves: bool) -> None:
+        super().__init__(hub)
+        self.room = 3
+        self._hub, self._leaves = hub, leaves
+
+    def fall_behind(self, segment: Segment, sent: int) -> None:
+        if self._leaves:
+            [cohort] = [own for own in self._hub.index.cohorts if own.members]
+            cohort.leave(cast(Member, self))
+            self._hub.flush()
+
+    def offer(self, segment: Segment) -> None:
+        raise AssertionError("it was told when it fell behind")
+
+
+@both
+@pytest.mark.parametrize("leaves", [True, False])
+def test_whoever_took_less_is_left_to_the_hub(kind: Kind, leaves: bool) -> None:
+    world = World(kind)
+    Short(world.hub, leaves=leaves)
+    world.own.open(world.slices, world.rows)
+    assert world.send(0, 2) is world.hub.strained is not leaves
+    metrics = world.hub.metrics
+    assert (metrics.encodings, metrics.ticks_out["trades"]) == (2, 2)
+    assert not world.hub.owed
 
 
 @both

@@ -345,6 +345,20 @@ def test_after_a_restart_bars_that_were_open_are_gone() -> None:
     assert ("bars", "A") not in world.log()
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_after_a_restart_bars_begin_anew_even_within_a_second(at_once: bool) -> None:
+    world, slices = World(), Taking(trades(0.1, 0.15, 0.2, 0.25, 0.3, 1.2))
+    publish = world.intake.send if at_once else world.intake.publish
+    for stop in (2, 4):
+        publish(slices.take(stop))
+    world.intake.restart()
+    for stop in (5, 6):
+        publish(slices.take(stop))
+    [bar] = world.log()["bars", "A"]
+    assert isinstance(bar, Bar)
+    assert (bar.trades, bar.open) == (1, 1.3)
+
+
 step = st.sampled_from([0, 1_000, SECOND_NS // 3, SECOND_NS, 61 * SECOND_NS, -SECOND_NS // 2])
 rewind = st.just(-100 * SECOND_NS)
 fraction = st.integers(1, 10**9).map(lambda units: units / 10**7)

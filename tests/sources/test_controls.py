@@ -112,6 +112,26 @@ def test_a_pause_holds_the_tape_time_too() -> None:
     assert show.at_s[9] == pytest.approx(109, abs=0.1)
 
 
+def test_no_speed_is_so_high_that_another_one_could_not_follow_it() -> None:
+    show = Show({})
+
+    def slow(controls: Controls) -> None:
+        controls.play_at(1)
+        controls.resume()
+
+    def hurry(controls: Controls) -> None:
+        controls.play_at(1e300)
+        show.script[1] = hold
+
+    def hold(controls: Controls) -> None:
+        show.now_s += 1e9
+        controls.pause()
+        show.script[1] = slow
+
+    show.script[1] = hurry
+    assert show.run() == list(range(10))
+
+
 def test_another_speed_counts_from_where_the_tape_is() -> None:
     show = Show({5: lambda controls: controls.play_at(2)})
     assert show.run() == list(range(10))

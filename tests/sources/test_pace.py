@@ -178,6 +178,25 @@ def test_the_position_tells_tape_time_count_and_speed() -> None:
     assert (pacer.position.ticks, pacer.position.speed) == (2, 2)
 
 
+def test_between_two_blocks_the_position_is_that_of_the_last_tick() -> None:
+    time, seen = FakeTime(), list[int | None]()
+
+    async def sleep(seconds: float) -> None:
+        seen.append(pacer.position.ts_event)
+        await time.sleep(seconds)
+
+    pacer = Pacer(lambda _: None, speed=1, clock=time, repeat=repeating(sleep))
+
+    async def both() -> None:
+        await pacer.play(trades([0]))
+        await pacer.play(trades([1_000 * MS]))
+
+    asyncio.run(both())
+    assert seen == [0, 0, 1_000 * MS]
+    pacer.restart(ticks=5)
+    assert (pacer.position.ts_event, pacer.position.ticks) == (None, 5)
+
+
 @pytest.mark.parametrize("speed", [-1.0, float("nan"), float("inf")])
 def test_a_speed_that_is_no_speed_is_refused(speed: float) -> None:
     with pytest.raises(SettingError, match=r"speed must be 0 or more, was .*0 means as fast"):

@@ -6,15 +6,18 @@ import asyncio
 import logging
 import math
 import re
+from contextlib import suppress
 
 import pytest
 
 from feed.errors import SettingError
+from feed.loop import run as play
 from feed.sources.base import Source
 from feed.sources.market import Market
 from feed.sources.simulate import START_NS, Simulate, default_rate, parse_symbols
 from feed.tape.slices import Slice
 from feed.ticks import Tick
+from tests.server.local import eventually
 from tests.sources.repeating import repeating
 
 NOW_NS = 1_800_000_000_000_000_000
@@ -105,6 +108,52 @@ def test_without_a_seed_every_run_differs_and_logs_what_repeats_it(
     found = re.fullmatch(r"simulating 1 symbols at 1000 ticks/s, seed (\d+)", caplog.messages[0])
     assert found is not None
     assert ticks(*simulate("AAPL", seed=int(found[1]), start_ns=NOW_NS), 100) == first
+
+
+def test_a_market_that_is_paused_stands_still_and_goes_on_at_another_speed() -> None:
+    source, time = simulate("A", "B", rate=100)
+    came: list[tuple[float, int]] = []
+
+    async def sleep(seconds: float) -> None:
+        """Let hours of a pause pass, then go on ten times as fast, and after a while end."""
+        if source.controls.paused:
+            time.passed_s += 3600
+            source.controls.play_at(10)
+            source.controls.resume()
+        elif len(came) >= 50 and source.controls.speed == 1:
+            source.controls.pause()
+        elif len(came) >= 500:
+            raise asyncio.CancelledError
+        else:
+            await time.sleep(seconds)
+
+    async def run() -> None:
+        with suppress(asyncio.CancelledError):
+            await source.run(
+                lambda part: came.extend((time.passed_s, own.ts_event) for own in part)
+            )
+
+    source._repeat = repeating(sleep)
+    asyncio.run(run())
+    (began_s, first), (ended_s, last) = came[60], came[400]
+    assert came[40][0] < 3600 < began_s
+    assert (last - first) / 1e9 == pytest.approx(10 * (ended_s - began_s), rel=0.05)
+
+
+def test_a_change_wakes_a_market_that_waits() -> None:
+    source = Simulate(["A"], rate=1e-6, seed=1)
+    came: list[int] = []
+
+    async def main() -> None:
+        running = asyncio.ensure_future(source.run(lambda part: came.append(len(part))))
+        await eventually(lambda: 0 < source._alarm.due_s < math.inf)
+        source.controls.step(1)
+        await eventually(lambda: bool(came))
+        running.cancel()
+        await asyncio.wait([running])
+
+    play(main())
+    assert came == [1]
 
 
 def test_blocks_follow_each_other_in_order_and_at_the_rate() -> None:
