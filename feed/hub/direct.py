@@ -15,11 +15,6 @@ from feed.hub.hub import Hub
 from feed.hub.rows import Rows
 from feed.tape.slices import Slice, Slices
 
-PIECE_TICKS: Final = 2_000
-"""So many are taken before those that are owed much are sent it. Their 310 KB fit what one client's
-socket and the lower half of its outbox take; twice as much at once was measured to make a client of
-everything skip 60 % of it."""
-
 
 class Ends(Protocol):
     """When somebody is to be sent nothing any more.

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from feed.hub import sums
 from feed.hub.bars import SECOND_NS
 from feed.hub.cohort import Member, Segment
-from feed.hub.direct import PIECE_TICKS
 from feed.hub.hub import Hub
-from feed.hub.intake import Intake
+from feed.hub.intake import PIECE_TICKS, Intake
 from feed.hub.pending import Target
 from feed.hub.rows import Rows
 from feed.hub.steps import Pace, finish
