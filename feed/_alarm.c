@@ -108,9 +108,11 @@ static int has_work(const Brought *own) {
 
 static int sockets_ready(int descriptor, double wait_s) {
     struct pollfd own = {.fd = descriptor, .events = POLLIN};
-    int limit_ms = (int)ceil(fmax(fmin(wait_s, FOREVER_S), 0.0) * 1e3), ready;
+    double limit_s = fmax(fmin(wait_s, FOREVER_S), 0.0), whole_s = floor(limit_s);
+    struct timespec limit = {.tv_sec = (time_t)whole_s, .tv_nsec = (long)((limit_s - whole_s) * 1e9)};
+    int ready;
     Py_BEGIN_ALLOW_THREADS;
-    ready = poll(&own, 1, limit_ms);
+    ready = ppoll(&own, 1, &limit, NULL);
     Py_END_ALLOW_THREADS;
     if (PyErr_CheckSignals() < 0) return -1; /* a player in C looks for none */
     if (ready < 0 && errno == EINTR) return 0;

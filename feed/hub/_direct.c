@@ -62,8 +62,10 @@ static int may_go(Direct *own, PyObject *part, Burst *burst) {
     Py_ssize_t pending = owed ? PyObject_Size(owed) : -1;
     Py_XDECREF(owed);
     if (pending) return pending < 0 ? -1 : 0;
-    if (number_from(own->now_ns, &burst->ts_out) < 0 || number_of(own->ends, NAME("next_ns"), &next_ns) < 0) return -1;
-    return burst->ts_out >= next_ns ? 0 : rows_hold((Rows *)own->rows, start, stop);
+    int holds = rows_hold((Rows *)own->rows, start, stop);
+    if (holds <= 0 || number_of(own->ends, NAME("next_ns"), &next_ns) < 0) return holds > 0 ? -1 : holds;
+    if (number_from(own->now_ns, &burst->ts_out) < 0) return -1;
+    return burst->ts_out < next_ns;
 }
 
 static int count_all(Direct *own, const Burst *burst, Py_ssize_t heard, const Totals *totals) {

@@ -62,8 +62,7 @@ class Direct:
         hub, rows, start, stop = self._hub, self._rows, part.start, part.stop
         if rows is None or part.of is not self._slices or stop - start > self._most or hub.owed:
             return self._otherwise(part)
-        ts_out = self._now_ns()
-        if ts_out >= self._ends.next_ns or not rows.holds(start, stop):
+        if not rows.holds(start, stop) or (ts_out := self._now_ns()) >= self._ends.next_ns:
             return self._otherwise(part)
         begun_s = perf_counter()
         begun, heard = rows.pass_on(start, stop, ts_out)
