@@ -187,7 +187,7 @@ def test_the_chart_has_the_logs_bars_and_the_tape_the_logs_trades_at_once(
     page.wait("() => document.querySelectorAll('#trades tr').length === 40")
     page.wait("() => document.querySelector('#chart canvas')")
     assert page.page.locator("#tv-attr-logo").is_visible()
-    assert page.page.locator("#chart-note").is_hidden()
+    page.wait("() => document.querySelector('#chart-note').hidden")  # until the bars have come
     times = page.page.locator("#trades .time").all_inner_texts()
     assert times == sorted(times, reverse=True)
     session = page.text("#session").split()
