@@ -114,8 +114,10 @@ static int sockets_ready(int descriptor, double wait_s) {
     Py_BEGIN_ALLOW_THREADS;
     ready = ppoll(&own, 1, &limit, NULL);
     Py_END_ALLOW_THREADS;
+    int error = errno; /* a handler may leave another */
     if (PyErr_CheckSignals() < 0) return -1; /* a player in C looks for none */
-    if (ready < 0 && errno == EINTR) return 0;
+    if (ready < 0 && error == EINTR) return 0;
+    errno = error;
     return ready < 0 ? PyErr_SetFromErrno(PyExc_OSError), -1 : ready;
 }
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -189,6 +190,27 @@ def test_a_signal_is_heard_while_a_player_waits(raised: type[BaseException]) -> 
             run(Alarm().repeat(play))
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+def test_a_wait_goes_on_after_a_signal_whatever_its_handler_came_upon() -> None:
+    calls: list[int] = []
+
+    def handle(*_: object) -> None:
+        with suppress(OSError):
+            os.stat(HERE / "nothing")  # leaves another error number than that of the wait
+
+    def play() -> float | None:
+        calls.append(1)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        return 0.05 if len(calls) < 3 else None
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        run(Alarm().repeat(play))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(calls) == 3
 
 
 def test_a_signal_is_heard_though_a_player_never_rests() -> None:
